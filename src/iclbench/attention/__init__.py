@@ -1,0 +1,1 @@
+"""Causal attention: pointwise kernels, softmax, and the recurrent forms of today."""

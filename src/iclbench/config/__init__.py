@@ -1,0 +1,1 @@
+"""What the YAML files may say: their types, the scales laid over them, and the faults found."""

@@ -1,0 +1,1 @@
+"""Errors, similarities and intervals: what several papers measure."""

@@ -1,0 +1,1 @@
+"""Transformers: trained architectures, token layouts, and constructions from given weights."""

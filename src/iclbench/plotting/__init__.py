@@ -1,0 +1,1 @@
+"""The house style, and the figures that every study shares."""

@@ -1,0 +1,1 @@
+"""The row: its schema, its provenance, reading and writing."""

@@ -1,0 +1,1 @@
+"""The classical algorithms, at all prefixes, prompts and iterates at once."""

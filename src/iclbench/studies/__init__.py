@@ -1,0 +1,1 @@
+"""One module a paper: what only it measures or draws."""

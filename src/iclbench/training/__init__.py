@@ -1,0 +1,1 @@
+"""The Lightning side: ensembles of seeds, checkpoints, progress."""
