@@ -7,9 +7,13 @@ entry points of the groups ``iclbench.dynamics``, ``iclbench.regression``, ``icl
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, reduce
 from importlib import import_module
 from importlib.metadata import entry_points
+from operator import or_
+from typing import Annotated, Any
+
+from pydantic import Field
 
 KINDS: dict[str, dict[str, str]] = {
     "dynamics": {},
@@ -46,3 +50,9 @@ def find(room: str, kind: str) -> type:
     """
     module, _, name = locations(room)[kind].partition(":")
     return getattr(import_module(module), name)
+
+
+def any_of(room: str) -> Any:
+    """Return the type "settings of one of the kinds of this room", told apart by ``kind``."""
+    classes = [find(room, kind) for kind in locations(room)]
+    return Annotated[reduce(or_, classes), Field(discriminator="kind")]

@@ -1,0 +1,41 @@
+# make        set up, run the benchmark at the scale of config.yaml, write the report
+# make test   the tests, the whole workflow at smoke scale included
+# make lint   format, lint and types, of Python and of the workflow
+# make clean  remove everything that runs generate
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: all setup test lint format schema clean
+all: setup
+	$(BIN)/snakemake --cores all
+	$(BIN)/snakemake --report results/report.html
+
+setup: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@
+
+test: setup
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not slow"
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/snakefmt Snakefile workflow
+
+schema: setup
+	$(BIN)/python -m iclbench schema config/schema
+
+clean:
+	find results -mindepth 1 -not -name README.md -delete
+	rm -rf .snakemake

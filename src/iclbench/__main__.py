@@ -1,0 +1,71 @@
+"""The command line: one subcommand a stage, which is what the workflow's rules call."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a stage; return 0, or 1 after a sentence on what went wrong and what to do next."""
+    options = vars(_parser().parse_args(arguments))
+    stage = options.pop("stage")
+    # Imported here: a stage pays for what it uses and for nothing else.
+    match stage:
+        case "prompts":
+            from iclbench.stages.prompts import draw_prompts as run
+        case "train":
+            from iclbench.stages.train import train_model as run
+        case "predict":
+            from iclbench.stages.predict import predict_task as run
+        case "draw":
+            from iclbench.stages.draw import draw_figure as run
+        case _:
+            from iclbench.config.schema import write_schemas as run
+    from iclbench.files import DamagedFileError
+
+    try:
+        run(**options)
+    except (DamagedFileError, OSError) as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m iclbench", description=__doc__)
+    stages = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
+
+    prompts = stages.add_parser("prompts", help="draw a task's evaluation prompts")
+    prompts.add_argument("plan", type=Path, help="the job's plan (results/plan/prompts/…)")
+    prompts.add_argument("output", type=Path, help="the safetensors file to write")
+
+    train = stages.add_parser("train", help="train a model on a task, all seeds at once")
+    train.add_argument("plan", type=Path, help="the job's plan (results/plan/train/…)")
+    train.add_argument("--model", type=Path, required=True, help="the safetensors file to write")
+    train.add_argument("--rows", type=Path, required=True, help="the training curves to write")
+    train.add_argument(
+        "--checkpoints", type=Path, required=True, help="the folder to resume from and save to"
+    )
+
+    predict = stages.add_parser("predict", help="run every method on a task's prompts")
+    predict.add_argument("plan", type=Path, help="the job's plan (results/plan/predict/…)")
+    predict.add_argument("--prompts", type=Path, required=True, help="the evaluation prompts")
+    predict.add_argument(
+        "--models", type=Path, nargs="*", default=[], help="the trained models, one file each"
+    )
+    predict.add_argument("--rows", type=Path, required=True, help="the Parquet file to write")
+
+    draw = stages.add_parser("draw", help="draw a figure from rows")
+    draw.add_argument("plan", type=Path, help="the job's plan (results/plan/draw/…)")
+    draw.add_argument("--figure", type=Path, required=True, help="the PDF; PNG and table beside it")
+    draw.add_argument("--rows", type=Path, nargs="+", required=True, help="Parquet files of rows")
+
+    schema = stages.add_parser("schema", help="write the JSON schemas of the settings files")
+    schema.add_argument("folder", type=Path, help="the folder to write to (config/schema)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""What is wrong with a settings file, said so that its author can mend it."""
+
+from __future__ import annotations
+
+import difflib
+import typing
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+Place = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong: where it stands, and what would be right."""
+
+    file: str
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.file}: {self.key}: {self.message}"
+            if self.key
+            else f"{self.file}: {self.message}"
+        )
+
+
+class ConfigError(Exception):
+    """The settings cannot be used; every fault found is listed."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = list(faults)
+        count = len(self.faults)
+        heading = "the settings have a fault" if count == 1 else f"the settings have {count} faults"
+        super().__init__("\n  ".join([f"{heading}:", *map(str, self.faults)]))
+
+
+def nearest(name: object, names: Iterable[str]) -> str:
+    """Return the question "did you mean …?" or, where nothing is near, the list of names."""
+    known = sorted(names)
+    close = difflib.get_close_matches(str(name), known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"expected one of: {', '.join(known)}"
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> list[tuple[Place, str]]:
+    """Return each fault of a validation as its key path and a sentence.
+
+    The members of a union that all refuse a value count as one fault.
+    """
+    found: dict[Place, list[str]] = {}
+    for detail in error.errors(include_url=False):
+        place, sentence = _explain(detail, *_locate(model, detail["loc"]))
+        found.setdefault(place, []).append(sentence)
+    return [(place, "; or ".join(dict.fromkeys(said))) for place, said in found.items()]
+
+
+def _explain(detail: Any, place: Place, owner: type[BaseModel] | None) -> tuple[Place, str]:
+    value = detail["input"]
+    field = owner.model_fields.get(str(place[-1])) if owner and place else None
+    meaning = f": {field.description}" if field and field.description else ""
+    match detail["type"]:
+        case "extra_forbidden":
+            return place, f"unknown key; {nearest(place[-1], owner.model_fields if owner else ())}"
+        case "missing":
+            return place, f"missing{meaning}"
+        case "union_tag_invalid":
+            kind = detail["ctx"]["tag"]
+            tags = detail["ctx"]["expected_tags"].replace("'", "").split(", ")
+            return (*place, "kind"), f"{kind!r} is not a kind of {place[-1]}; {nearest(kind, tags)}"
+        case "union_tag_not_found":
+            return (*place, "kind"), "missing; expected the name of a kind"
+        case "literal_error":
+            allowed = detail["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
+            return place, f"{value!r} is not one of its values; {nearest(value, allowed)}"
+        case "value_error":
+            return place, detail["msg"].removeprefix("Value error, ")
+        case _:
+            wish = detail["msg"].removeprefix("Input should be ")
+            return place, f"{value!r} is refused, expected {wish}{meaning}"
+
+
+def _locate(model: type[BaseModel], location: Place) -> tuple[Place, type[BaseModel] | None]:
+    """Return a key path without the union tags that pydantic puts in it, and who owns its end."""
+    place: list[str | int] = []
+    owner: type[BaseModel] | None = None
+    candidates = [model]
+    is_mapping = False
+    for step in location:
+        if isinstance(step, int) or (is_mapping and not candidates):
+            place.append(step)
+        elif tagged := [choice for choice in candidates if _kind(choice) == step]:
+            candidates = tagged
+        elif candidates:
+            place.append(step)
+            owner = next((choice for choice in candidates if step in choice.model_fields), None)
+            owner = owner or candidates[0]
+            field = owner.model_fields.get(step)
+            candidates = list(_models(field.annotation)) if field else []
+            is_mapping = field is not None and typing.get_origin(field.annotation) is dict
+    return tuple(place), owner
+
+
+def _kind(model: type[BaseModel]) -> str | None:
+    field = model.model_fields.get("kind")
+    values = typing.get_args(field.annotation) if field else ()
+    return values[0] if len(values) == 1 else None
+
+
+def _models(annotation: Any) -> Iterable[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    else:
+        for part in typing.get_args(annotation):
+            yield from _models(part)

@@ -1,0 +1,149 @@
+"""What each YAML file may say."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from iclbench.capabilities import Fact
+from iclbench.method import Method
+from iclbench.models.trained import TrainedModel
+from iclbench.registry import any_of
+from iclbench.settings import Settings
+from iclbench.tasks.family import Family
+from iclbench.training.settings import Training
+
+Dynamics = any_of("dynamics")
+Regression = any_of("regression")
+Model = any_of("models")
+Solver = any_of("solvers")
+
+Summary = Annotated[
+    str, Field(min_length=1, max_length=200, description="one line on what this is, for tables")
+]
+Names = Annotated[
+    Literal["all"] | list[str],
+    Field(description="``all``, or a list of names of files, without .yaml"),
+]
+Overlay = Annotated[
+    dict[str, dict[str, Any]],
+    Field(default_factory=dict, description="settings laid over a file's, by its name or ``*``"),
+]
+
+
+class TaskFile(Settings):
+    """config/tasks/NAME.yaml: a distribution over prompts and their length."""
+
+    summary: Summary
+    length: int = Field(ge=1, le=100_000, description="T, the number of pairs in a prompt")
+    dynamics: Dynamics | None = Field(
+        default=None, description="the law of s_{t+1} = f(s_t), for an autoregressive task"
+    )
+    regression: Regression | None = Field(
+        default=None, description="the law of the pairs (x, f(x)), for a regression task"
+    )
+
+    @model_validator(mode="after")
+    def _is_one_of_two(self) -> TaskFile:
+        if (self.dynamics is None) == (self.regression is None):
+            raise ValueError("a task has either dynamics or regression; give one of the two")
+        return self
+
+    @property
+    def room(self) -> str:
+        """The registry room of this task's family."""
+        return "regression" if self.dynamics is None else "dynamics"
+
+    @property
+    def family(self) -> Family:
+        """The distribution over prompts."""
+        return self.regression if self.dynamics is None else self.dynamics
+
+
+class ModelFile(Settings):
+    """config/models/NAME.yaml: a transformer, trained or built from given weights."""
+
+    summary: Summary
+    model: Model = Field(description="the architecture or construction")
+    training: Training | None = Field(default=None, description="how a trained model is trained")
+
+    @model_validator(mode="after")
+    def _trains_if_it_can(self) -> ModelFile:
+        if isinstance(self.model, TrainedModel) and self.training is None:
+            raise ValueError("this model is trained; say how under training (steps, batch, …)")
+        if isinstance(self.model, Method) and self.training is not None:
+            raise ValueError("this model is built from given weights; remove training")
+        return self
+
+    @property
+    def method(self) -> Method | TrainedModel:
+        """The model, as a method among others."""
+        return self.model
+
+    @property
+    def needs(self) -> frozenset[Fact]:
+        """What must hold of a task for this model to work on it."""
+        return self.model.needs
+
+
+class SolverFile(Settings):
+    """config/solvers/NAME.yaml: a classical algorithm with its parameters."""
+
+    summary: Summary
+    solver: Solver = Field(description="the algorithm")
+
+    @property
+    def method(self) -> Method:
+        """The solver, as a method among others."""
+        return self.solver
+
+    @property
+    def needs(self) -> frozenset[Fact]:
+        """What must hold of a task for this solver to work on it."""
+        return self.solver.needs
+
+
+class Figure(Settings):
+    """A figure of a study."""
+
+    kind: Literal["leaderboard", "context", "iterates", "similarity", "training"] = Field(
+        description="what is drawn; all but leaderboard and training are drawn once a task"
+    )
+
+    @property
+    def is_per_task(self) -> bool:
+        """Whether there is one such figure a task, and not one for the study."""
+        return self.kind not in ("leaderboard", "training")
+
+
+class StudyFile(Settings):
+    """config/studies/NAME.yaml: which methods run on which tasks, and what is drawn of it."""
+
+    summary: Summary
+    tasks: Names = "all"
+    models: Names = "all"
+    solvers: Names = "all"
+    figures: dict[str, Figure] = Field(
+        min_length=1, description="figures by name, the target ``fig_NAME`` (or ``fig_NAME_TASK``)"
+    )
+
+
+class ScaleFile(Settings):
+    """config/scales/NAME.yaml: how much is run, laid over everything but the run itself."""
+
+    summary: Summary
+    seeds: int = Field(ge=1, le=10_000, description="seeds of every trained model")
+    prompts: int = Field(ge=2, le=1_000_000, description="evaluation prompts of every task")
+    tasks: Overlay
+    models: Overlay
+    solvers: Overlay
+    studies: Overlay
+
+
+class RunFile(Settings):
+    """config.yaml: the run."""
+
+    scale: str = Field(description="how much to run: the name of a file in config/scales")
+    studies: Names = "all"
+    seed: int = Field(default=0, ge=0, description="the root that every random stream grows from")

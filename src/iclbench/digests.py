@@ -1,0 +1,118 @@
+"""Digests of settings and of code: what a result is determined by.
+
+The digest of a stage's code covers the modules of this package that it imports, directly or
+through others, without comments, docstrings and layout. So a touch or a comment reruns nothing, and
+a change of meaning reruns just what it reaches.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterable
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+INDEX = "iclbench.registry"
+"""Left out of digests: it only says where kinds are, and those in use are digested themselves."""
+
+
+def canonical(value: Any) -> str:
+    """Return the one JSON text of a value made of mappings, lists, strings and numbers."""
+    return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def digest(text: str) -> str:
+    """Return the first 16 hexadecimal digits of the SHA-256 of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def digest_settings(value: Any) -> str:
+    """Return the digest of settings, whatever the order of their keys."""
+    return digest(canonical(value))
+
+
+def digest_code(modules: Iterable[str]) -> str:
+    """Return the digest of these modules and of everything of their packages that they import."""
+    found: set[str] = set()
+    waiting = sorted(set(modules))
+    while waiting:
+        module = waiting.pop()
+        if module in found:
+            continue
+        found.add(module)
+        waiting.extend(_imports(module) - found)
+    return digest("\n".join(f"{module} {_meaning(module)}" for module in sorted(found)))
+
+
+@cache
+def _source(module: str) -> Path | None:
+    """Return a module's file, found without importing the module."""
+    package, *parts = module.split(".")
+    spec = find_spec(package)
+    for folder in (spec and spec.submodule_search_locations) or ():
+        path = Path(folder, *parts)
+        for file in (path / "__init__.py", path.with_suffix(".py")):
+            if file.is_file():
+                return file
+    return Path(spec.origin) if spec and spec.origin and not parts else None
+
+
+@cache
+def _tree(module: str) -> ast.Module:
+    """Return a module's syntax tree without docstrings and without what only type checkers read."""
+    source = _source(module)
+    if source is None:
+        raise ModuleNotFoundError(f"{module} has no source to digest; is it installed?")
+    tree = ast.parse(source.read_text(encoding="utf-8"))
+    return ast.fix_missing_locations(_Meaning().visit(tree))
+
+
+@cache
+def _meaning(module: str) -> str:
+    return digest(ast.unparse(_tree(module)))
+
+
+@cache
+def _imports(module: str) -> frozenset[str]:
+    """Return the modules of the same package that a module imports, and the packages around it."""
+    package = module.partition(".")[0]
+    names: set[str] = set()
+    for node in ast.walk(_tree(module)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(module, node)
+            names.add(base)
+            names.update(f"{base}.{alias.name}" for alias in node.names)
+    names = {name for name in names if name.partition(".")[0] == package and _source(name)}
+    parents = {module.rsplit(".", depth)[0] for depth in range(1, module.count(".") + 1)}
+    return frozenset((names | parents) - {INDEX})
+
+
+def _absolute(module: str, node: ast.ImportFrom) -> str:
+    if node.level == 0:
+        return node.module or ""
+    source = _source(module)
+    is_package = source is not None and source.name == "__init__.py"
+    parts = module.split(".")
+    parts = parts[: len(parts) - node.level + is_package]
+    return ".".join([*parts, *([node.module] if node.module else [])])
+
+
+class _Meaning(ast.NodeTransformer):
+    """Drops docstrings and the bodies of ``if TYPE_CHECKING:``."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            return None
+        return node
+
+    def visit_If(self, node: ast.If) -> Any:
+        self.generic_visit(node)
+        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            return node.orelse or None
+        return node

@@ -1,0 +1,1 @@
+"""Transformers with explicit weights, equal layer by layer to classical algorithms."""

@@ -1,0 +1,122 @@
+"""Causal kernel descent by two heads of causal attention."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from jaxtyping import Float
+from pydantic import Field, model_validator
+from typing_extensions import override
+
+from iclbench.attention.exponential import Exponential
+from iclbench.attention.linear import Linear
+from iclbench.attention.softmax import Softmax
+from iclbench.capabilities import Fact
+from iclbench.lazy import torch
+from iclbench.method import Method
+from iclbench.models.constructed.depths import DEPTHS, Depths, read_at
+from iclbench.models.constructed.layers import Head, attend_causally, blocks
+
+BLIND = -1e4
+"""The score of the first token, whose pair does not exist: its weight exp(-1e4) is zero."""
+
+
+class CausalKernelDescent(Method):
+    """Every layer moves all residuals and estimates at once, along causal attention.
+
+    u_t <- u_t + eta sum_{s<=t} a(x_t, x_{s-1}) r_s and
+    r_t <- r_t - eta sum_{s<=t} a(x_{t-1}, x_{s-1}) r_s, from u_t = 0 and r_t = y_{t-1}; u_t predicts
+    y_t. Tokens are (x_{t-1}, flag | x_t, 1 | r_t | u_t), so token t holds the pair before t and the
+    query. In a sequence y_{t-1} = x_t, and these are the tokens of Sander & Peyré 2024 (arXiv
+    2410.03011), section 4; for other tasks the recursion is the same on pairs. The layers converge
+    iff 0 < eta < 2 / max_s kappa(x_s, x_s) (derived), to one Kaczmarz pass in the kernel's space.
+    """
+
+    kind: Literal["causal_kernel_descent"] = Field(description="causal kernel descent (CKD)")
+    attention: Annotated[Linear | Exponential | Softmax, Field(discriminator="kind")] = Field(
+        description="the kernel kappa, as a kind of attention"
+    )
+    step: float = Field(default=0.3, gt=0, description="eta")
+    relative: bool = Field(
+        default=False,
+        description="take the step in units of 1 / kappa(x_s, x_s), by a gate on the value of the "
+        "token that holds x_s: converges for inputs of any norm iff step < 2; equal to an absolute "
+        "step for a linear kernel of scale 1 on the unit sphere",
+    )
+    depths: Depths = DEPTHS
+
+    @model_validator(mode="after")
+    def _softmax_is_normalised(self) -> Self:
+        if self.relative and self.attention.kind == "softmax":
+            raise ValueError(
+                "relative: true does not apply to softmax attention, whose weights are at most 1; "
+                "leave it out"
+            )
+        return self
+
+    @property
+    @override
+    def needs(self) -> frozenset[Fact]:
+        return frozenset() if self.attention.kind == "linear" else frozenset({"unit-norm inputs"})
+
+    @property
+    @override
+    def iterates(self) -> tuple[int, ...]:
+        return self.depths
+
+    @override
+    def predict(
+        self,
+        inputs: Float[torch.Tensor, "batch time p"],
+        outputs: Float[torch.Tensor, "batch time q"],
+    ) -> Float[torch.Tensor, "iterate batch time q"]:
+        p, q = inputs.shape[-1], outputs.shape[-1]
+        read = blocks(inputs, previous=p, flag=1, current=p, one=1, residual=q, estimate=q)
+        residual, estimate = read["residual"], read["estimate"]
+        here = torch.cat((read["current"], read["one"]))
+        before = torch.cat((read["previous"], read["one"]))
+        key = torch.cat((read["previous"], read["flag"]))
+        heads = [
+            Head(self.attention, here, key, residual, self.step * estimate.mT),
+            Head(self.attention, before, key, residual, -self.step * residual.mT),
+        ]
+        gate = self._gate(inputs)
+        return read_at(
+            self.depths,
+            self._tokens(inputs, outputs),
+            lambda tokens: attend_causally(tokens, heads, gate),
+            lambda tokens: tokens[..., -q:],
+        )
+
+    def _tokens(
+        self,
+        inputs: Float[torch.Tensor, "batch time p"],
+        outputs: Float[torch.Tensor, "batch time q"],
+    ) -> Float[torch.Tensor, "batch time width"]:
+        one = torch.ones_like(inputs[..., :1])
+        flag = torch.zeros_like(one)
+        # Linear attention needs no flag: the first residual is zero.
+        if self.attention.kind != "linear":
+            flag[:, 0] = BLIND / self.attention.factor(inputs.shape[-1] + 1)
+        return torch.cat(
+            (_previous(inputs), flag, inputs, one, _previous(outputs), torch.zeros_like(outputs)),
+            dim=-1,
+        )
+
+    def _gate(
+        self, inputs: Float[torch.Tensor, "batch time p"]
+    ) -> Float[torch.Tensor, "batch time 1"]:
+        if not self.relative:
+            return torch.ones_like(inputs[..., :1])
+        scores = self.attention.factor(inputs.shape[-1] + 1) * _previous(inputs).square().sum(
+            -1, keepdim=True
+        )
+        kappa = scores if self.attention.kind == "linear" else scores.exp()
+        return torch.where(kappa > 0, 1 / kappa, 0)
+
+
+def _previous(
+    rows: Float[torch.Tensor, "batch time width"],
+) -> Float[torch.Tensor, "batch time width"]:
+    """Return the row before each, zero before the first: exact attention to the token before."""
+    return torch.nn.functional.pad(rows[:, :-1], (0, 0, 1, 0))

@@ -1,0 +1,1 @@
+"""The networks of the trained models, imported only where they are built."""

@@ -1,0 +1,89 @@
+"""GPT-2 on interleaved tokens x_1, y_1, x_2, and so on."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import nn
+
+from iclbench.models.gpt2 import GPT2
+from iclbench.models.layouts import interleaved
+
+
+class GPT2Network(nn.Module):
+    """The network of `GPT2`, initialised as GPT-2 is; maps in and out are torch's default.
+
+    Garg et al. 2022 (arXiv 2208.01066).
+    """
+
+    def __init__(self, settings: GPT2, input_dim: int, length: int) -> None:
+        super().__init__()
+        self.layers = settings.layers
+        self.read_in = nn.Linear(input_dim, settings.width)
+        self.positions = nn.Parameter(0.02 * torch.randn(2 * length - 1, settings.width))
+        self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.layers))
+        self.norm = nn.LayerNorm(settings.width)
+        self.readout = nn.Linear(settings.width, 1)
+        self.probes = nn.ModuleList(
+            nn.Linear(settings.width, 1) for _ in range(settings.layers - 1)
+        )
+
+    def forward(
+        self,
+        inputs: Float[torch.Tensor, "batch time p"],
+        outputs: Float[torch.Tensor, "batch time 1"],
+    ) -> Float[torch.Tensor, "layer batch time 1"]:
+        """Return the predictions after every layer; only the last is normalised before reading."""
+        tokens = interleaved(inputs, outputs)
+        x = self.read_in(tokens) + self.positions[: tokens.shape[1]]
+        predictions = []
+        for block, probe in zip(self.blocks[:-1], self.probes, strict=True):
+            x = block(x)
+            predictions.append(probe(x[:, ::2].detach()))
+        x = self.blocks[-1](x)
+        predictions.append(self.readout(self.norm(x[:, ::2])))
+        return torch.stack(predictions)
+
+
+class Block(nn.Module):
+    """x <- x + attention(LN x), then x <- x + MLP(LN x)."""
+
+    def __init__(self, settings: GPT2) -> None:
+        super().__init__()
+        width = settings.width
+        self.attention = settings.attention
+        self.heads = settings.heads
+        self.attention_norm = nn.LayerNorm(width)
+        self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
+        self.mix = nn.Linear(width, width)
+        gates = settings.heads * settings.attention.gates
+        self.gates = nn.Linear(width, gates) if gates else None
+        self.mlp_norm = nn.LayerNorm(width)
+        self.expand = nn.Linear(width, 4 * width)
+        self.contract = nn.Linear(4 * width, width)
+        for linear in self.modules():
+            if isinstance(linear, nn.Linear):
+                is_residual = linear in (self.mix, self.contract)
+                std = 0.02 / (2 * settings.layers) ** 0.5 if is_residual else 0.02
+                nn.init.normal_(linear.weight, std=std)
+                nn.init.zeros_(linear.bias)
+
+    def forward(
+        self, x: Float[torch.Tensor, "batch time width"]
+    ) -> Float[torch.Tensor, "batch time width"]:
+        """Return the next residual stream."""
+        normed = self.attention_norm(x)
+        query, key, value = (
+            self.split(part(normed)) for part in (self.query, self.key, self.value)
+        )
+        gates = None if self.gates is None else self.split(self.gates(normed).sigmoid())
+        attended = self.attention.attend(query, key, value, gates)
+        x = x + self.mix(attended.transpose(-3, -2).flatten(-2))
+        hidden = nn.functional.gelu(self.expand(self.mlp_norm(x)), approximate="tanh")
+        return x + self.contract(hidden)
+
+    def split(
+        self, x: Float[torch.Tensor, "batch time flat"]
+    ) -> Float[torch.Tensor, "batch head time width"]:
+        """Return what all heads hold in one row as one row a head."""
+        return x.unflatten(-1, (self.heads, -1)).transpose(-3, -2)

@@ -1,0 +1,57 @@
+"""What every trained transformer has in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from iclbench.attention.attention import Attention
+from iclbench.capabilities import Fact
+from iclbench.lazy import torch
+from iclbench.registry import find, locations
+from iclbench.settings import Settings
+
+if TYPE_CHECKING:
+    AnyAttention = Attention
+else:
+    AnyAttention = Annotated[
+        reduce(or_, [find("attention", kind) for kind in locations("attention")]),
+        Field(discriminator="kind"),
+    ]
+
+
+class TrainedModel(Settings, ABC):
+    """The architecture of a transformer that is trained.
+
+    The network that ``build`` returns maps inputs (B,T,p) and outputs (B,T,q) to the predictions
+    (K,B,T,q) read out after each of its K layers; position t is computed from the pairs before t
+    and x_t alone. Whatever reads an inner layer out is called ``probes``, one module a layer, and
+    sees detached hidden states: it learns and the transformer does not feel it.
+    """
+
+    kind: str
+    """The name of this kind in its room's registry."""
+
+    layers: int = Field(default=1, ge=1, le=128, description="L, the depth")
+
+    @property
+    def needs(self) -> frozenset[Fact]:
+        """What must hold of a task for this model to work on it; by default nothing."""
+        return frozenset()
+
+    @property
+    def iterates(self) -> tuple[int, ...]:
+        """The depths that predictions are read out at: after every layer."""
+        return tuple(range(1, self.layers + 1))
+
+    @abstractmethod
+    def build(self, input_dim: int, output_dim: int, length: int) -> torch.nn.Module:
+        """Return the network for prompts of at most ``length`` pairs, randomly initialised.
+
+        It is drawn in float32 from torch's default generator, has parameters and no buffers, and
+        can be mapped over an ensemble of parameters (no writes in place).
+        """

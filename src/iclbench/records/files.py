@@ -1,0 +1,184 @@
+"""Rows to Parquet and back; a directory of such files reads as one table in any Parquet reader."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from iclbench.records.aside import aside
+from iclbench.records.schema import KEY, SCHEMA, RecordError, check
+
+FOOTER = b"iclbench"
+COLUMNS = ", ".join(SCHEMA.names)
+
+
+def write(rows: pd.DataFrame | pa.Table, path: str | Path, provenance: Mapping[str, Any]) -> None:
+    """Write rows, sorted by what they measure, whole or not at all, equal rows to equal bytes.
+
+    In a DataFrame NaN means null, as it does everywhere in pandas.
+
+    Args:
+        rows: Exactly the columns of the schema, in any order.
+        path: The Parquet file.
+        provenance: What made the rows, as plain data (see ``collect_provenance``); it goes into the
+            footer, under the key ``iclbench``.
+
+    Raises:
+        RecordError: If the rows do not follow the schema, two rows measure the same thing, or the
+            provenance is not plain data.
+    """
+    table = _typed(rows, path)
+    check(table, path)
+    table = table.sort_by([(name, "ascending") for name in KEY])
+    _check_unique(table, path)
+    try:
+        footer = json.dumps(provenance, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    except (TypeError, ValueError) as error:
+        raise RecordError(
+            f"{path}: provenance: {error}; expected plain data: dicts with text keys, lists, text, "
+            "finite numbers; write settings with model_dump(mode='json')"
+        ) from error
+    with aside(path) as hidden:
+        pq.write_table(
+            table.replace_schema_metadata({FOOTER: footer.encode()}),
+            hidden,
+            compression="zstd",
+            row_group_size=2**20,
+            write_page_checksum=True,
+        )
+
+
+def read(
+    source: str | Path | Iterable[str | Path],
+    *,
+    columns: Sequence[str] | None = None,
+    filters: pc.Expression | Sequence[tuple[str, str, Any]] | None = None,
+) -> pd.DataFrame:
+    """Read the rows of a file, of several, or of all ``*.parquet`` files under a directory.
+
+    Nulls are NA in integer columns, and NaN in the others.
+
+    Args:
+        source: A file, a directory, or several files.
+        columns: Which columns to read; by default all.
+        filters: Which rows to read, as in ``pyarrow.parquet.read_table``; for example
+            ``[("task", "==", "haar"), ("metric", "==", "similarity")]``.
+
+    Raises:
+        RecordError: If there is nothing to read, or a file is missing, damaged or of another
+            schema.
+    """
+    paths = _paths(source)
+    unknown = ", ".join(sorted(set(columns or ()) - set(SCHEMA.names)))
+    if unknown:
+        raise RecordError(f"{source}: {unknown}: no such column; expected some of: {COLUMNS}")
+    condition = pc.scalar(True) if filters is None else pq.filters_to_expression(filters)
+    try:
+        SCHEMA.empty_table().filter(condition)
+    except pa.ArrowException as error:
+        raise RecordError(
+            f"{source}: filters: {error}; expected conditions on: {COLUMNS}"
+        ) from error
+    tables = [_read(path, columns=columns, filters=condition) for path in paths]
+    return pa.concat_tables(tables).to_pandas(types_mapper={pa.int32(): pd.Int32Dtype()}.get)
+
+
+def provenance(path: str | Path) -> dict[str, Any]:
+    """Return what made the rows of a file.
+
+    Raises:
+        RecordError: If the file is missing or damaged, or was not written by ``write``.
+    """
+    return json.loads(_schema(Path(path)).metadata[FOOTER])
+
+
+def _typed(rows: pd.DataFrame | pa.Table, path: str | Path) -> pa.Table:
+    names = rows.column_names if isinstance(rows, pa.Table) else list(rows.columns)
+    if sorted(names) != sorted(SCHEMA.names):
+        missing = ", ".join(name for name in SCHEMA.names if name not in names)
+        extra = ", ".join(str(name) for name in names if name not in SCHEMA.names)
+        raise RecordError(
+            f"{path}: missing columns: {missing or 'none'}; unknown or repeated columns: "
+            f"{extra or 'none'}; expected each of: {COLUMNS}"
+        )
+    return pa.table([_column(rows[field.name], field, path) for field in SCHEMA], schema=SCHEMA)
+
+
+def _column(
+    column: pd.Series | pa.ChunkedArray, field: pa.Field, path: str | Path
+) -> pa.ChunkedArray:
+    try:
+        if isinstance(column, pd.Series):
+            column = pa.chunked_array([pa.Array.from_pandas(column)])
+        return column.cast(field.type)
+    except (pa.ArrowException, TypeError) as error:
+        raise RecordError(
+            f"{path}: {field.name}: {error}; expected {field.type} in every row; convert the "
+            "column before writing"
+        ) from error
+
+
+def _check_unique(table: pa.Table, path: str | Path) -> None:
+    counts = table.group_by(KEY).aggregate([([], "count_all")])
+    repeated = counts.filter(pc.field("count_all") > 1)
+    if len(repeated):
+        row = repeated.drop_columns("count_all").slice(0, 1).to_pylist()[0]
+        raise RecordError(
+            f"{path}: {', '.join(KEY)}: {repeated['count_all'][0]} rows measure the same thing, "
+            f"{row}; expected one; average them, or tell them apart by metric or method"
+        )
+
+
+def _paths(source: str | Path | Iterable[str | Path]) -> list[Path]:
+    if not isinstance(source, str | Path):
+        paths = [Path(path) for path in source]
+    elif Path(source).is_dir():
+        paths = sorted(Path(source).rglob("*.parquet"))
+    else:
+        paths = [Path(source)]
+    if not paths:
+        raise RecordError(
+            f"{source}: no Parquet files; expected tables of rows; run the stages that measure"
+        )
+    return paths
+
+
+def _read(path: Path, **options: Any) -> pa.Table:
+    _schema(path)
+    try:
+        with path.open("rb") as file:
+            table = pq.read_table(file, page_checksum_verification=True, **options)
+    except (OSError, pa.ArrowException) as error:
+        raise _damaged(path, error) from error
+    return table.replace_schema_metadata()
+
+
+def _schema(path: Path) -> pa.Schema:
+    try:
+        schema = pq.read_schema(path)
+    except FileNotFoundError as error:
+        raise RecordError(
+            f"{path}: no such file; expected a table of rows; run the stage that writes it"
+        ) from error
+    except (OSError, pa.ArrowException) as error:
+        raise _damaged(path, error) from error
+    if not schema.equals(SCHEMA) or FOOTER not in (schema.metadata or {}):
+        wrong = [field.name for field in SCHEMA if field not in list(schema)]
+        raise RecordError(
+            f"{path}: {', '.join(wrong) or 'its columns or footer'}: not as in the schema of rows; "
+            "the file was written by another version or program; delete it and run again"
+        )
+    return schema
+
+
+def _damaged(path: Path, error: Exception) -> RecordError:
+    return RecordError(
+        f"{path}: damaged ({error}); expected a Parquet table; delete it and run again"
+    )

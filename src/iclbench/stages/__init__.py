@@ -1,0 +1,1 @@
+"""The stages of a run: functions from paths and a plan to results."""

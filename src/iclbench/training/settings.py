@@ -1,0 +1,92 @@
+"""How a model is trained."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from iclbench.settings import Settings
+
+
+class Ramp(Settings):
+    """A size that grows during training: start, then ``increment`` more every ``every`` steps."""
+
+    start: int = Field(ge=1, le=100_000, description="the size at the first step")
+    increment: int = Field(default=1, ge=1, le=100_000, description="what is added at a time")
+    every: int = Field(ge=1, le=10_000_000, description="steps between two increases")
+
+    def at(self, step: int, end: int) -> int:
+        """Return the size at a step; it never exceeds ``end``."""
+        return min(end, self.start + self.increment * (step // self.every))
+
+
+class Training(Settings):
+    """Adam on the mean squared error of the last layer's predictions over all positions."""
+
+    steps: int = Field(ge=1, le=100_000_000, description="optimiser steps")
+    batch: int = Field(ge=1, le=1_000_000, description="prompts a step, for each seed")
+    learning_rate: float = Field(gt=0, le=10, description="Adam's step size, at its largest")
+    schedule: Literal["constant", "linear", "cosine"] = Field(
+        default="constant", description="how the learning rate falls, to zero, after the warm-up"
+    )
+    warmup: int = Field(
+        default=0, ge=0, le=10_000_000, description="steps over which the learning rate rises"
+    )
+    gradient_clip: float | None = Field(
+        default=None, gt=0, description="largest norm of a seed's gradient; null: not clipped"
+    )
+    precision: Literal["float32", "float64", "bf16-mixed"] = Field(
+        default="float32", description="numbers of the parameters and of the arithmetic"
+    )
+    resample_every: int = Field(
+        default=1, ge=1, le=1_000_000, description="steps that share one batch of fresh prompts"
+    )
+    train_set: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000_000,
+        description="prompts of a fixed training set, shuffled every epoch; null: always fresh",
+    )
+    dims: Ramp | None = Field(
+        default=None, description="curriculum: how many coordinates of x are not zero"
+    )
+    points: Ramp | None = Field(
+        default=None, description="curriculum: how many pairs a training prompt has"
+    )
+    log_every: int = Field(
+        default=50, ge=1, le=1_000_000, description="steps averaged into one logged loss"
+    )
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Training:
+        if self.warmup >= self.steps:
+            raise ValueError(
+                f"warmup ({self.warmup}) leaves none of the {self.steps} steps; make it smaller"
+            )
+        if self.train_set is not None:
+            if self.train_set % self.batch:
+                raise ValueError(
+                    f"train_set ({self.train_set}) is not a multiple of batch ({self.batch}); "
+                    "make it one, so that an epoch has whole batches"
+                )
+            if self.dims or self.points or self.resample_every > 1:
+                raise ValueError(
+                    "train_set fixes the prompts, but dims, points and resample_every are about "
+                    "fresh ones; remove train_set or these"
+                )
+        return self
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate at a step as a fraction of its largest value."""
+        if step < self.warmup:
+            return (step + 1) / self.warmup
+        left = (self.steps - step) / (self.steps - self.warmup)
+        match self.schedule:
+            case "constant":
+                return 1.0
+            case "linear":
+                return left
+            case "cosine":
+                return (1 - math.cos(math.pi * left)) / 2

@@ -1,0 +1,45 @@
+# Draw each figure from rows alone; fig_NAME is the target of the figure NAME.
+
+for kind, names in PLAN.figures_of_kinds.items():
+
+    rule:
+        name:
+            f"draw_{kind}"
+        input:
+            plan="results/plan/draw/{figure}.json",
+            rows=rows_of,
+        output:
+            pdf="results/figures/{figure}.pdf",
+            png=report(
+                "results/figures/{figure}.png",
+                caption=f"../report/{kind}.rst",
+                category=study_of,
+                labels=labels_of,
+            ),
+            table="results/figures/{figure}.parquet",
+        wildcard_constraints:
+            figure="|".join(names),
+        log:
+            "results/logs/draw/{figure}.log",
+        benchmark:
+            "results/benchmarks/draw/{figure}.tsv"
+        conda:
+            "../../environment.yml"
+        threads: 1
+        params:
+            labels=labels_of,
+        resources:
+            mem_mb=2000,
+            runtime=10,
+        shell:
+            "python -m iclbench draw {input.plan} --figure {output.pdf} --rows {input.rows}"
+            " 2> {log}"
+
+
+for figure in PLAN.figures:
+
+    rule:
+        name:
+            f"fig_{figure}"
+        input:
+            f"results/figures/{figure}.pdf",

@@ -1,0 +1,57 @@
+# The plan of the run: settings are read and checked here, before any job starts, and everything that
+# determines a job's result is written to its plan, which the job then reads as its input.
+
+import os
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+# Rules call `python -m iclbench`: the Python that runs Snakemake, also where Snakemake was started
+# by its path, and the sources that stand beside this workflow, also in a conda environment.
+SOURCES = str(Path(workflow.current_basedir).parent.parent / "src")
+sys.path.insert(0, SOURCES)
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [SOURCES, os.environ.get("PYTHONPATH")])
+)
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+try:
+    from iclbench.config.faults import ConfigError
+    from iclbench.config.reading import read_config
+    from iclbench.plan import make_plan
+except ModuleNotFoundError as error:
+    raise WorkflowError(
+        f"{error}; install what the workflow needs into Snakemake's Python: "
+        "python -m pip install -c constraints.txt -e ."
+    )
+
+try:
+    PLAN = make_plan(read_config(config, Path("config")))
+except ConfigError as error:
+    raise WorkflowError(str(error))
+PLAN.write(Path("results/plan"))
+
+
+wildcard_constraints:
+    task="[a-z][a-z0-9_]*",
+    model="[a-z][a-z0-9_]*",
+    study="[a-z][a-z0-9_]*",
+
+
+def models_of(wildcards):
+    models = PLAN.models[wildcards.study, wildcards.task]
+    return [f"results/models/{wildcards.task}/{model}.safetensors" for model in models]
+
+
+def rows_of(wildcards):
+    return [f"results/metrics/{table}.parquet" for table in PLAN.tables(wildcards.figure)]
+
+
+def study_of(wildcards):
+    return PLAN.figures[wildcards.figure].study
+
+
+def labels_of(wildcards):
+    figure = PLAN.figures[wildcards.figure]
+    return {"figure": figure.kind, "task": figure.task or "all"}

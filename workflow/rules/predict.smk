@@ -1,0 +1,23 @@
+# Run every method of a study on a task's prompts, and measure errors and similarities.
+
+
+rule predict_task:
+    input:
+        plan="results/plan/predict/{study}/{task}.json",
+        prompts="results/prompts/{task}.safetensors",
+        models=models_of,
+    output:
+        "results/metrics/{study}/{task}.parquet",
+    log:
+        "results/logs/predict/{study}/{task}.log",
+    benchmark:
+        "results/benchmarks/predict/{study}/{task}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    shell:
+        "python -m iclbench predict {input.plan} --prompts {input.prompts} --rows {output}"
+        " --models {input.models} 2> {log}"

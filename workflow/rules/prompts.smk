@@ -1,0 +1,20 @@
+# Draw each task's evaluation prompts.
+
+
+rule draw_prompts:
+    input:
+        plan="results/plan/prompts/{task}.json",
+    output:
+        "results/prompts/{task}.safetensors",
+    log:
+        "results/logs/prompts/{task}.log",
+    benchmark:
+        "results/benchmarks/prompts/{task}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    shell:
+        "python -m iclbench prompts {input.plan} {output} 2> {log}"

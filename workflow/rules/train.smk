@@ -1,0 +1,24 @@
+# Train each model on each task, all its seeds in one job.
+
+
+rule train_model:
+    input:
+        plan="results/plan/train/{task}/{model}.json",
+    output:
+        model="results/models/{task}/{model}.safetensors",
+        rows="results/metrics/training/{task}/{model}.parquet",
+    log:
+        "results/logs/train/{task}/{model}.log",
+    benchmark:
+        "results/benchmarks/train/{task}/{model}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    # Long jobs first: a run that ends with one long job wastes the other cores.
+    priority: 10
+    resources:
+        mem_mb=2000,
+        runtime=720,
+    shell:
+        "python -m iclbench train {input.plan} --model {output.model} --rows {output.rows}"
+        " --checkpoints results/checkpoints/{wildcards.task}/{wildcards.model} 2> {log}"
