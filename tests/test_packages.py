@@ -8,7 +8,11 @@ import yaml
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
-CONDA_NAMES = {"matplotlib": "matplotlib-base", "torch": "pytorch", "snakemake": "snakemake-minimal"}
+CONDA_NAMES = {
+    "matplotlib": "matplotlib-base",
+    "torch": "pytorch",
+    "snakemake": "snakemake-minimal",
+}
 
 
 def requirements():
@@ -22,7 +26,9 @@ def locked():
     for line in (ROOT / "constraints.txt").read_text().splitlines():
         if line and not line.startswith("#"):
             requirement = Requirement(line)
-            if not requirement.marker or requirement.marker.evaluate({"python_full_version": "3.11.9"}):
+            if not requirement.marker or requirement.marker.evaluate(
+                {"python_full_version": "3.11.9"}
+            ):
                 versions[requirement.name] = str(requirement.specifier).removeprefix("==")
     return versions
 

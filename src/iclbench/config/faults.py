@@ -90,8 +90,9 @@ def _locate(model: type[BaseModel], location: Place) -> tuple[Place, type[BaseMo
     candidates = [model]
     is_mapping = False
     for step in location:
-        if isinstance(step, int) or (is_mapping and not candidates):
+        if isinstance(step, int) or is_mapping:
             place.append(step)
+            is_mapping = is_mapping and not candidates
         elif tagged := [choice for choice in candidates if _kind(choice) == step]:
             candidates = tagged
         elif candidates:

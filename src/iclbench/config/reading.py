@@ -173,7 +173,7 @@ def _origin(layers: list[tuple[str, Place, Mapping[str, Any]]]) -> Any:
     """Return the function from a key path to the file, and the place in it, that set it."""
 
     def origin(place: Place) -> tuple[str, Place]:
-        for file, prefix, layer in reversed(layers):
+        for file, prefix, layer in reversed(layers if place else layers[:1]):
             value: Any = layer
             for step in place:
                 inside = isinstance(value, dict) and step in value

@@ -1,13 +1,19 @@
 """Errors, similarities and intervals: what several papers measure."""
 
 from iclbench.measures.errors import mean_and_stderr, rows_from_errors, squared_errors
-from iclbench.measures.intervals import bootstrap, half_width, interval_over_seeds
+from iclbench.measures.intervals import (
+    bootstrap,
+    difference_of_means,
+    half_width,
+    interval_over_seeds,
+)
 from iclbench.measures.similarity import best_match, similarity_of_errors, similarity_of_weights
 from iclbench.measures.weights import induced_weights
 
 __all__ = [
     "best_match",
     "bootstrap",
+    "difference_of_means",
     "half_width",
     "induced_weights",
     "interval_over_seeds",

@@ -23,8 +23,8 @@ def squared_errors(
 
 
 def mean_and_stderr(
-    values: Float[torch.Tensor, "iterate batch *rest"],
-) -> tuple[Float[torch.Tensor, "iterate *rest"], Float[torch.Tensor, "iterate *rest"]]:
+    values: Float[torch.Tensor, "iterate batch ..."],
+) -> tuple[Float[torch.Tensor, "iterate ..."], Float[torch.Tensor, "iterate ..."]]:
     """Return the mean over prompts and its standard error, which is NaN for a single prompt."""
     prompts = values.shape[1]
     mean = values.mean(1)
@@ -42,8 +42,9 @@ def rows_from_errors(
     """Return the rows of a method's errors: at each position, and averaged over positions.
 
     Each appears twice, as the metric ``squared_error`` and, divided by the power of the outputs, as
-    ``normalised_error``, which is 1 for a predictor that says zero. The standard error of an average
-    over positions is that of each prompt's average, as positions of a prompt are not independent.
+    ``normalised_error``, which is 1 for a predictor that says zero. The standard error of an
+    average over positions is that of the prompts' averages: the positions of a prompt are not
+    independent.
 
     Args:
         errors: |prediction - y_t|^2 / q of each prompt (see ``squared_errors``).

@@ -26,13 +26,9 @@ def half_width(
 
 
 def interval_over_seeds(
-    values: Float[np.ndarray, "seed *rest"], level: float = 0.95
-) -> tuple[
-    Float[np.ndarray, "*rest"],
-    Float[np.ndarray, "*rest"],
-    Float[np.ndarray, "*rest"],
-]:
-    """Return the mean over seeds and the ends of Student's interval, NaN for a single seed.
+    values: Float[np.ndarray, "seed ..."], level: float = 0.95
+) -> Float[np.ndarray, "3 ..."]:
+    """Return the mean over seeds, then the two ends of its interval, NaN for a single seed.
 
     Pass log-errors where errors are drawn on a logarithmic axis: the interval then cannot reach
     below zero.
@@ -46,17 +42,17 @@ def interval_over_seeds(
     mean = np.asarray(values.mean(0))
     deviation = values.std(0, ddof=1) if seeds > 1 else np.full(mean.shape, np.nan)
     half = half_width(np.asarray(deviation), np.full(mean.shape, seeds), level)
-    return mean, mean - half, mean + half
+    return np.stack([mean, mean - half, mean + half])
 
 
 def bootstrap(
-    *samples: Float[np.ndarray, "batch *rest"],
+    *samples: Float[np.ndarray, "batch ..."],
     rng: np.random.Generator,
     statistic: Callable[..., np.ndarray] = np.mean,
     level: float = 0.9,
     trials: int = 1000,
-) -> tuple[Float[np.ndarray, "*rest"], Float[np.ndarray, "*rest"]]:
-    """Return the ends of the percentile bootstrap interval of a statistic over prompts.
+) -> Float[np.ndarray, "2 ..."]:
+    """Return the two ends of the percentile bootstrap interval of a statistic over prompts.
 
     Several samples are taken to be of the same prompts, and prompts are drawn, not entries: the
     interval of a difference is then that of the paired difference. The defaults are those of
@@ -92,7 +88,7 @@ def bootstrap(
         method="percentile",
         rng=rng,
     ).confidence_interval
-    return np.asarray(interval.low), np.asarray(interval.high)
+    return np.stack([interval.low, interval.high])
 
 
 def difference_of_means(

@@ -44,6 +44,6 @@ def induced_weights(
     answers = predict(
         torch.cat([prefix_x, queries.reshape(batch * asked, 1, p)], 1),
         torch.cat([prefix_y, unasked], 1),
-    )[:, :, seen]
-    Q, R = torch.linalg.qr(queries)
+    )[:, :, seen].double()
+    Q, R = torch.linalg.qr(queries.double())
     return torch.linalg.solve_triangular(R, Q.mT @ answers.unflatten(1, (batch, asked)), upper=True)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from jaxtyping import Float
 from pydantic import Field
+from typing_extensions import override
 
 from iclbench.lazy import torch
 from iclbench.method import Method
@@ -20,16 +21,16 @@ class Averaging(Method):
     kind: Literal["averaging"] = Field(description="weights are the mean of x y over the pairs")
 
     @property
+    @override
     def iterates(self) -> tuple[int, ...]:
-        """There are none."""
         return (0,)
 
+    @override
     def predict(
         self,
         inputs: Float[torch.Tensor, "batch time p"],
         outputs: Float[torch.Tensor, "batch time q"],
     ) -> Float[torch.Tensor, "1 batch time q"]:
-        """Predict y_t from the mean of x y over the pairs before t; 0 where there are none."""
         seen = torch.arange(inputs.shape[1], dtype=inputs.dtype, device=inputs.device)
         sums = (inputs @ inputs.mT).tril(-1) @ outputs
         return (sums / seen.clamp_min(1).unsqueeze(-1)).unsqueeze(0)

@@ -12,13 +12,10 @@ from pydantic import Field, model_validator
 from iclbench.attention.kernels import Kernel
 from iclbench.lazy import torch
 from iclbench.method import Method
-from iclbench.solvers.implicit import hypergradient
-
-PENALTY_RANGE, SCALE_RANGE = 1e6, 100.0
-"""The largest factors by which tuning changes the penalty and the scale, up or down."""
+from iclbench.solvers.held_out import HeldOut, kappa, products
 
 FLAT = 1e-3
-"""The relative change of the held-out loss per e-fold below which tuning counts as finished."""
+"""The relative change of the held-out loss per e-fold below which tuning has finished."""
 
 
 class Outcome(Enum):
@@ -26,7 +23,7 @@ class Outcome(Enum):
 
     FINISHED = "The held-out loss is stationary in the hyperparameters."
     AT_BOUND = (
-        "The held-out loss still falls at a bound of the search, a factor of 1e6 from the initial "
+        "The held-out loss still falls at a bound of the search, a factor of 1e4 from the initial "
         "penalty or of 100 from the kernel's scale."
     )
     UNFINISHED = "The outer steps were spent before the held-out loss was stationary; allow more."
@@ -63,21 +60,17 @@ class Tuning(NamedTuple):
 
 
 class Bilevel(Method):
-    """Kernel ridge regression whose hyperparameters minimise a held-out loss, on every prefix.
+    """Kernel ridge regression with h = argmin of the ``HeldOut`` loss, on every prefix.
 
-    On the pairs before t, those of even index are fitted and those of odd index held out:
+    Under the linear kernel this is ridge regression and h its log penalty; under the exponential
+    one h = (log penalty, log of a factor on the scale). Each iterate is an outer step, and predicts
+    by a fit of all the pairs seen with its h; iterate 0 has the initial values.
 
-        alpha*(h) solves F(alpha, h) = (K_even,even(h) + lambda I) alpha - y_even = 0,
-        loss(h) = mean |K_odd,even(h) alpha*(h) - y_odd|^2,
-
-    where h = log lambda under the linear kernel, which makes this ridge regression, and
-    h = (log lambda, log of a factor on the scale) under the exponential one.
-
-    Outer steps follow the hypergradient by the implicit function theorem, each prefix on its own:
-    along the normalised gradient by a step that starts at one e-fold, doubles while directions
-    agree, halves where they turn, and is undone and quartered where the loss does not fall. h stays
-    within fixed factors of its initial value. Each iterate predicts by a fit of all pairs seen with
-    the h of that outer step; iterate 0 has the initial one. Works in float64, whatever the inputs.
+    Outer steps follow the hypergradient of the implicit function theorem, each prefix on its own:
+    along the normalised gradient, by a step that starts at one e-fold, doubles while directions
+    agree, halves where they turn, and is undone and quartered where the loss does not fall. The
+    penalty stays within a factor 1e4 of its initial value, the scale within 100. Works in float64,
+    whatever the inputs.
 
     Source: the ridge problem of Ye et al. 2024 (arXiv 2402.16748) in context, with one penalty in
     place of one a coordinate (derived).
@@ -109,26 +102,19 @@ class Bilevel(Method):
         outputs: Float[torch.Tensor, "batch time q"],
     ) -> Float[torch.Tensor, "iterate batch time q"]:
         tuning = self.tune(inputs, outputs)
+        h = torch.stack((tuning.log_penalty, tuning.log_scale), dim=-1)
         x, y = inputs.double(), outputs.double()
+        z = products(self.kernel, x, x)
         predictions = torch.zeros(self.steps + 1, *y.shape, dtype=y.dtype, device=y.device)
         for t in range(1, x.shape[1]):
-            K = self.gram(tuning.log_scale[..., t], x[:, : t + 1], x[:, :t])
-            factor, _ = _factorise(K[..., :t, :], tuning.log_penalty[..., t])
-            alpha = torch.cholesky_solve(y[:, :t], factor)
-            predictions[:, :, t] = (K[..., t:, :] @ alpha).squeeze(-2)
+            K = kappa(self.kernel, h[..., t, :], z[:, : t + 1, :t])
+            identity = torch.eye(t, dtype=y.dtype, device=y.device)
+            hessian = K[..., :t, :] + h[..., t, :1, None].exp() * identity
+            factor, info = torch.linalg.cholesky_ex(hessian)
+            prediction = K[..., t, None, :] @ torch.cholesky_solve(y[:, :t], factor)
+            regular = (info == 0)[..., None]
+            predictions[:, :, t] = torch.where(regular, prediction.squeeze(-2), torch.nan)
         return predictions.to(inputs.dtype)
-
-    def gram(
-        self,
-        log_scale: Float[torch.Tensor, "*#batch"],
-        left: Float[torch.Tensor, "*#batch n p"],
-        right: Float[torch.Tensor, "*#batch m p"],
-    ) -> Float[torch.Tensor, "*#batch n m"]:
-        """Return kappa(left_i, right_j), with the scale multiplied by exp(log_scale) if tuned."""
-        if self.kernel.kind == "linear":
-            return self.kernel.gram(left, right)
-        root = (log_scale / 2).exp()[..., None, None]
-        return self.kernel.gram(root * left, root * right)
 
     def tune(
         self,
@@ -136,6 +122,44 @@ class Bilevel(Method):
         outputs: Float[torch.Tensor, "batch time q"],
     ) -> Tuning:
         """Return the hyperparameters on every prefix at every outer step, and how each ended."""
-        held_out = HeldOut(self, inputs.double(), outputs.double())
-        spans = [log(PENALTY_RANGE), 0 if self.kernel.kind == "linear" else log(SCALE_RANGE)]
-        ...
+        held_out = HeldOut(self.kernel, inputs.double(), outputs.double())
+        start = torch.tensor([log(self.penalty), 0.0], dtype=torch.float64, device=inputs.device)
+        span = torch.tensor([log(1e4), log(1e2)], dtype=torch.float64, device=inputs.device)
+        low, high = start - span, start + span
+
+        def descent(h: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+            outward = ((h <= low) & (gradient > 0)) | ((h >= high) & (gradient < 0))
+            return torch.where(outward, 0.0, -gradient)
+
+        h = start.expand(*inputs.shape[:2], 2)
+        last = held_out.evaluate(h)
+        loss, gradient = last.loss, last.gradient
+        radius = torch.ones_like(h[..., :1])
+        course = [(h, loss)]
+        for _ in range(self.steps):
+            direction = descent(h, gradient)
+            unit = torch.nn.functional.normalize(direction, dim=-1, eps=1e-300)
+            proposal = torch.clamp(h + radius * unit, low, high)
+            last = held_out.evaluate(proposal)
+            agree = (unit * descent(proposal, last.gradient)).sum(-1, keepdim=True) > 0
+            falls = (last.loss < loss)[..., None]
+            radius = radius * torch.where(falls, torch.where(agree, 2.0, 0.5), 0.25)
+            h = torch.where(falls, proposal, h)
+            gradient = torch.where(falls, last.gradient, gradient)
+            loss = torch.minimum(last.loss, loss)
+            course.append((h, loss))
+
+        def flat(slope: torch.Tensor) -> torch.Tensor:
+            return loss.isfinite() & (slope.norm(dim=-1) <= FLAT * loss)
+
+        outcome = torch.full_like(loss, Outcome.UNFINISHED.code, dtype=torch.int64)
+        for holds, name in (
+            (last.loss.isinf(), Outcome.NOT_FINITE),
+            (last.singular, Outcome.SINGULAR),
+            (flat(descent(h, gradient)), Outcome.AT_BOUND),
+            (flat(gradient), Outcome.FINISHED),
+            (torch.arange(inputs.shape[1], device=inputs.device) < 2, Outcome.TOO_SHORT),
+        ):
+            outcome = torch.where(holds, name.code, outcome)
+        hs, losses = (torch.stack(parts) for parts in zip(*course, strict=True))
+        return Tuning(hs[..., 0], hs[..., 1], losses, outcome)

@@ -2,96 +2,94 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from jaxtyping import Float
-from pydantic import Field
+from pydantic import Field, model_validator
+from typing_extensions import override
 
-from iclbench.attention.kernels import Kernel
+from iclbench.attention.exponential import Exponential
+from iclbench.attention.linear import Linear
+from iclbench.attention.relu import Relu
+from iclbench.attention.softmax import Softmax
+from iclbench.attention.weighted import causal_mask
 from iclbench.lazy import torch
 from iclbench.method import Method
 from iclbench.solvers.prefix_attention import causal_product, depth_limit
 from iclbench.solvers.prefix_iterations import Iterations
+from iclbench.solvers.prefixes import reciprocal
 
 
 class CausalKernelDescent(Method):
-    """Gradient descent in function space whose every residual is seen through a causal mask.
+    """Gradient descent in function space, each pair seeing the residuals of those before it only.
 
-    R^0 = Y, R^{k+1} = (I - eta L) R^k, and the prediction after n layers is A eta sum_{k<n} R^k.
-    With a kernel L = tril(K) holds k(x_t, x_s), s <= t, and A = strict_tril(K); with softmax the
-    rows of L and of A are normalised to sum to 1. Sander & Peyré 2024 (arXiv 2410.03011),
-    section 4; this form of the recursion is derived.
+    R^0 = Y, R^{k+1} = (I - eta L) R^k, and depth n predicts A eta sum_{k<n} R^k. L_ts is the
+    attention of x_t to x_s among s <= t, A_ts that among s < t: the lower triangle of the Gram
+    matrix with and without its diagonal, and with softmax each row divided by its sum. Sander &
+    Peyré 2024 (arXiv 2410.03011), section 4; this form of the recursion is derived.
 
-    It converges from every start iff 0 < eta < 2 / max_s L_ss, and the limit A L^{-1} Y is for a
-    kernel one pass of Kaczmarz. Below the limit beware: I - eta L is far from normal. With
-    eta = 1/k(x_s, x_s) it is nilpotent, exact after as many layers as pairs, and yet what lies
-    between grows as long as layers are few against positions: by 1e3 (linear, d = 5) or beyond all
-    digits of float64 (exponential, T >= 60). Small steps, short prompts and depths = "limit" are
-    safe. At a fixed depth the error grows with t.
+    It converges iff 0 < eta < 2 / max_s L_ss (softmax: if eta < 2), to A L^{-1} Y, which is for a
+    kernel one pass of ``kaczmarz`` in its space (derived). Beware of depths below the limit: at a
+    fixed depth the error grows with t, because I - eta L is far from normal. With eta = 1/L_ss it
+    is nilpotent, so exact after t layers, but in between the error reaches 1e3 (linear, d = 5,
+    t = 40) or leaves nothing of float64 (exponential, t > 60). Take small steps and short prompts,
+    or ``depths: limit``, one triangular solve. Works in float64, whatever the inputs.
     """
 
     kind: Literal["causal_kernel_descent"] = Field(
         description="functional gradient descent under a causal mask"
     )
-    attention: Literal["linear", "relu", "exponential", "softmax"] = Field(
-        description="the kernel of <x, x'>, or softmax: exponential with rows summing to 1"
+    attention: Annotated[Linear | Relu | Exponential | Softmax, Field(discriminator="kind")] = (
+        Field(description="the kernel kappa, as a kind of attention")
     )
-    scale: float = Field(default=1.0, gt=0, description="factor of the inner product (beta)")
-    step_size: float = Field(default=1.0, gt=0, description="eta")
+    step: float = Field(default=0.3, gt=0, description="eta; without effect on the limit")
     relative: bool = Field(
-        default=True,
-        description="divide the step by k(x_s, x_s), its like on the unit sphere being 1/kappa; "
-        "softmax, where max_s L_ss = 1, is left as it is",
+        default=False,
+        description="take the step in units of 1 / kappa(x_s, x_s) at each pair s (0 where that "
+        "divides by 0): converges for inputs of any norm iff step < 2",
     )
     depths: Iterations | Literal["limit"] = Field(
         default=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
-        description="numbers of layers reported, or the limit of infinitely many",
+        description="numbers of layers reported, ascending, or the limit of infinitely many",
     )
 
+    @model_validator(mode="after")
+    def _softmax_is_normalised(self) -> Self:
+        if self.relative and self.attention.kind == "softmax":
+            raise ValueError(
+                "relative: true does not apply to softmax attention, whose weights are at most 1; "
+                "leave it out"
+            )
+        return self
+
     @property
+    @override
     def iterates(self) -> tuple[int, ...]:
-        """The depths; (0,) for the limit."""
         return (0,) if self.depths == "limit" else self.depths
 
+    @override
     def predict(
         self,
         inputs: Float[torch.Tensor, "batch time p"],
         outputs: Float[torch.Tensor, "batch time q"],
     ) -> Float[torch.Tensor, "iterate batch time q"]:
-        """Predict y_t from the pairs before t at every reported depth; 0 at depth 0."""
-        within, ahead = self.weights(inputs)
+        x, residual = inputs.double(), outputs.double()
+        time = inputs.shape[1]
+        L, A = (
+            self.attention.weights(x, x, causal_mask(time, diagonal=own, device=x.device))
+            for own in (True, False)
+        )
         if self.depths == "limit":
-            return causal_product(ahead, depth_limit(within, outputs)).unsqueeze(0)
-        step = self.steps(within)
-        residual = outputs
-        total = torch.zeros_like(outputs)
+            return causal_product(A, depth_limit(L, residual))[None].to(inputs.dtype)
+        eta = self.step * (
+            reciprocal(L.diagonal(dim1=1, dim2=2))[..., None] if self.relative else 1
+        )
+        coefficients = torch.zeros_like(residual)
         predictions = []
         for depth in range(self.depths[-1] + 1):
             if depth in self.depths:
-                predictions.append(causal_product(ahead, total))
-            update = step * residual
-            total = total + update
-            residual = residual - causal_product(within, update)
-        return torch.stack(predictions)
-
-    def weights(
-        self, inputs: Float[torch.Tensor, "batch time p"]
-    ) -> tuple[Float[torch.Tensor, "batch time time"], Float[torch.Tensor, "batch time time"]]:
-        """Return L, by which a pair sees itself and the pairs before, and A, by which x_t does."""
-        if self.attention == "softmax":
-            scores = self.scale * (inputs @ inputs.mT)
-            unseen = torch.ones_like(scores, dtype=torch.bool).triu()
-            within = scores.masked_fill(unseen.triu(1), -torch.inf).softmax(-1)
-            # The first query of A sees nothing: its row is NaN until tril drops it.
-            return within, scores.masked_fill(unseen, -torch.inf).softmax(-1).tril(-1)
-        gram = Kernel(kind=self.attention, scale=self.scale).gram(inputs, inputs)
-        return gram.tril(), gram.tril(-1)
-
-    def steps(
-        self, within: Float[torch.Tensor, "batch time time"]
-    ) -> Float[torch.Tensor, "batch time 1"]:
-        """Return eta at every pair; 0 where a relative step would divide by k(x_s, x_s) = 0."""
-        diagonal = within.diagonal(dim1=-2, dim2=-1).unsqueeze(-1)
-        if not self.relative or self.attention == "softmax":
-            return torch.full_like(diagonal, self.step_size)
-        return (self.step_size / diagonal).where(diagonal > 0, 0.0)
+                predictions.append(causal_product(A, coefficients))
+            update = eta * residual
+            coefficients = coefficients + update
+            residual = residual - causal_product(L, update)
+        return torch.stack(predictions).to(inputs.dtype)

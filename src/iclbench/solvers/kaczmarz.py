@@ -6,6 +6,7 @@ from typing import Literal
 
 from jaxtyping import Float
 from pydantic import Field
+from typing_extensions import override
 
 from iclbench.attention.kernels import Kernel
 from iclbench.lazy import torch
@@ -21,7 +22,7 @@ class Kaczmarz(Method):
     With K the Gram matrix and tril its lower triangle, all predictions of a prompt together are
     strict_tril(K) tril(K)^{-1} Y: one triangular solve. It is the limit of infinite depth of causal
     kernel descent (Sander & Peyré 2024, arXiv 2410.03011, section 4). A pair with
-    k(x_s, x_s) = 0 is passed over.
+    k(x_s, x_s) = 0 is passed over. Works in float64, whatever the inputs.
     """
 
     kind: Literal["kaczmarz"] = Field(description="one pass over the pairs in the order of time")
@@ -30,16 +31,17 @@ class Kaczmarz(Method):
     )
 
     @property
+    @override
     def iterates(self) -> tuple[int, ...]:
-        """There are none: time is the iteration."""
         return (0,)
 
+    @override
     def predict(
         self,
         inputs: Float[torch.Tensor, "batch time p"],
         outputs: Float[torch.Tensor, "batch time q"],
     ) -> Float[torch.Tensor, "1 batch time q"]:
-        """Predict y_t by the state of the pass after the pairs before t."""
-        gram = self.kernel.gram(inputs, inputs)
-        coefficients = depth_limit(gram.tril(), outputs)
-        return causal_product(gram.tril(-1), coefficients).unsqueeze(0)
+        x, y = inputs.double(), outputs.double()
+        gram = self.kernel.gram(x, x)
+        coefficients = depth_limit(gram.tril(), y)
+        return causal_product(gram.tril(-1), coefficients)[None].to(inputs.dtype)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from jaxtyping import Float
 from pydantic import Field
+from typing_extensions import override
 
 from iclbench.lazy import torch
 from iclbench.method import Method
@@ -29,16 +30,16 @@ class CyclicKaczmarz(Method):
     )
 
     @property
+    @override
     def iterates(self) -> tuple[int, ...]:
-        """The sweeps."""
         return self.sweeps
 
+    @override
     def predict(
         self,
         inputs: Float[torch.Tensor, "batch time p"],
         outputs: Float[torch.Tensor, "batch time q"],
     ) -> Float[torch.Tensor, "iterate batch time q"]:
-        """Predict y_t from the pairs before t after every reported sweep; 0 before the first."""
         # With prompts innermost and prefixes outermost a row updates all prefixes that hold it
         # in contiguous memory.
         x, y = (pairs.permute(1, 2, 0).contiguous() for pairs in (inputs, outputs))

@@ -6,6 +6,7 @@ from typing import Literal
 
 from jaxtyping import Float
 from pydantic import Field
+from typing_extensions import override
 
 from iclbench.lazy import torch
 from iclbench.method import Method
@@ -32,21 +33,33 @@ class RandomisedKaczmarz(Method):
     seed: int = Field(default=0, ge=0, description="of the stream that draws the pairs")
 
     @property
+    @override
     def iterates(self) -> tuple[int, ...]:
-        """The steps."""
         return self.iterations
 
+    @override
     def predict(
         self,
         inputs: Float[torch.Tensor, "batch time p"],
         outputs: Float[torch.Tensor, "batch time q"],
     ) -> Float[torch.Tensor, "iterate batch time q"]:
-        """Predict y_t from the pairs before t after every reported step; 0 before the first."""
         squares = inputs.square().sum(-1)
-        total = before(squares)
         cumulative = squares.cumsum(1)
-        last_seen = torch.arange(-1, inputs.shape[1] - 1, device=inputs.device).clamp_min(0)
+        total = before(squares.unsqueeze(-1)).squeeze(-1)
         step = inputs * reciprocal(squares).unsqueeze(-1)
-        # The first prefix has no pair to draw: its step is masked.
-        step_of = step.unsqueeze(2)
-        return torch.stack([])
+        batch = torch.arange(len(inputs), device=inputs.device).unsqueeze(1)
+        time = torch.arange(inputs.shape[1], device=inputs.device)
+        weights = inputs.new_zeros(*outputs.shape, inputs.shape[2])
+        predictions = []
+        uniform = stream(self.kind, self.seed).random(self.iterations[-1])
+        for n in range(self.iterations[-1] + 1):
+            if n in self.iterations:
+                predictions.append((weights @ inputs.unsqueeze(-1)).squeeze(-1))
+            if n < self.iterations[-1]:
+                drawn = torch.searchsorted(cumulative, uniform[n] * total, right=True)
+                # Rounding may reach the end of the prefix, and the first prefix has no pair.
+                drawn = drawn.minimum(time - 1).clamp_min(0)
+                x, y = inputs[batch, drawn].unsqueeze(-1), outputs[batch, drawn]
+                residual = (y - (weights @ x).squeeze(-1)) * (time > 0).unsqueeze(-1)
+                weights = weights + residual.unsqueeze(-1) * step[batch, drawn].unsqueeze(-2)
+        return torch.stack(predictions)

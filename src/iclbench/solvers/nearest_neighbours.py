@@ -6,6 +6,7 @@ from typing import Literal
 
 from jaxtyping import Float
 from pydantic import Field
+from typing_extensions import override
 
 from iclbench.lazy import torch
 from iclbench.method import Method
@@ -24,16 +25,16 @@ class NearestNeighbours(Method):
     k: int = Field(default=3, ge=1, le=4096, description="how many neighbours are averaged")
 
     @property
+    @override
     def iterates(self) -> tuple[int, ...]:
-        """There are none."""
         return (0,)
 
+    @override
     def predict(
         self,
         inputs: Float[torch.Tensor, "batch time p"],
         outputs: Float[torch.Tensor, "batch time q"],
     ) -> Float[torch.Tensor, "1 batch time q"]:
-        """Predict y_t from the pairs before t; 0 where there are none."""
         length = inputs.shape[1]
         # The expansion |x|^2 - 2 <x, z> + |z|^2 would lose close neighbours to cancellation.
         distances = torch.cdist(inputs, inputs, compute_mode="donot_use_mm_for_euclid_dist")

@@ -26,7 +26,7 @@ def depth_limit(
     weights: Float[torch.Tensor, "batch time time"],
     outputs: Float[torch.Tensor, "batch time q"],
 ) -> Float[torch.Tensor, "batch time q"]:
-    """Return L^{-1} Y for the lower triangular ``weights`` L, what eta sum_k (I - eta L)^k Y tends to.
+    """Return L^{-1} Y, the limit of eta sum_k (I - eta L)^k Y, for lower triangular ``weights`` L.
 
     Where L_ss = 0 (with a kernel: x_s = 0, which no other input attends to) the coefficient does
     not matter, and 1 stands in for it.

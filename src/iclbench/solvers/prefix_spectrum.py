@@ -23,13 +23,16 @@ def spectrum(
 ]:
     """Return the normal equations S_t w = b_t of every prefix in the eigenbasis of S_t = V l V^T.
 
+    In float64, whatever the inputs: S has the square of the condition number of the inputs.
+
     Returns:
         The eigenvalues l, the query V^T x_t and the right-hand side V^T b_t (zero where l is). A
         solution w_i in this basis predicts sum_i (V^T x_t)_i w_i.
     """
     chunk = max(1, BUDGET // (inputs.shape[1] * inputs.shape[2] ** 2))
     parts = []
-    for x, y in zip(inputs.split(chunk), outputs.split(chunk), strict=True):
+    prompts = zip(inputs.double().split(chunk), outputs.double().split(chunk), strict=True)
+    for x, y in prompts:
         S, b = moments(x, y)
         values, vectors = eigen(S)
         query = (vectors.mT @ x.unsqueeze(-1)).squeeze(-1)

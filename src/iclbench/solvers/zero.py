@@ -6,6 +6,7 @@ from typing import Literal
 
 from jaxtyping import Float
 from pydantic import Field
+from typing_extensions import override
 
 from iclbench.lazy import torch
 from iclbench.method import Method
@@ -17,14 +18,14 @@ class Zero(Method):
     kind: Literal["zero"] = Field(description="predict 0 everywhere")
 
     @property
+    @override
     def iterates(self) -> tuple[int, ...]:
-        """There are none."""
         return (0,)
 
+    @override
     def predict(
         self,
         inputs: Float[torch.Tensor, "batch time p"],
         outputs: Float[torch.Tensor, "batch time q"],
     ) -> Float[torch.Tensor, "1 batch time q"]:
-        """Predict 0 everywhere."""
         return inputs.new_zeros(1, *outputs.shape)

@@ -24,12 +24,14 @@ BLIND = -1e4
 class CausalKernelDescent(Method):
     """Every layer moves all residuals and estimates at once, along causal attention.
 
-    u_t <- u_t + eta sum_{s<=t} a(x_t, x_{s-1}) r_s and
-    r_t <- r_t - eta sum_{s<=t} a(x_{t-1}, x_{s-1}) r_s, from u_t = 0 and r_t = y_{t-1}; u_t predicts
-    y_t. Tokens are (x_{t-1}, flag | x_t, 1 | r_t | u_t), so token t holds the pair before t and the
-    query. In a sequence y_{t-1} = x_t, and these are the tokens of Sander & Peyré 2024 (arXiv
-    2410.03011), section 4; for other tasks the recursion is the same on pairs. The layers converge
-    iff 0 < eta < 2 / max_s kappa(x_s, x_s) (derived), to one Kaczmarz pass in the kernel's space.
+    u_t <- u_t + eta sum_{s<=t} a(x_t, x_{s-1}) r_s,
+    r_t <- r_t - eta sum_{s<=t} a(x_{t-1}, x_{s-1}) r_s, from u_t = 0 and r_t = y_{t-1}.
+
+    Tokens are (x_{t-1}, flag | x_t, 1 | r_t | u_t): token t holds the pair before t and the query,
+    and u_t predicts y_t. In a sequence y_{t-1} = x_t, and these are the tokens of Sander & Peyré
+    2024 (arXiv 2410.03011), section 4; elsewhere the recursion is the same on pairs. Linear and
+    exponential layers converge iff 0 < eta < 2 / max_s kappa(x_s, x_s), to one Kaczmarz pass in the
+    kernel's space; softmax layers whenever eta < 2 (derived).
     """
 
     kind: Literal["causal_kernel_descent"] = Field(description="causal kernel descent (CKD)")

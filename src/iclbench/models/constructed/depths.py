@@ -32,7 +32,7 @@ def read_at(
     tokens: Float[torch.Tensor, "*batch token width"],
     layer: Callable[[torch.Tensor], torch.Tensor],
     read: Callable[[torch.Tensor], torch.Tensor],
-) -> Float[torch.Tensor, "depth *shape"]:
+) -> Float[torch.Tensor, "depth ..."]:
     """Apply the same layer again and again, and return what is read from the tokens at depths."""
     readings = []
     for depth in range(1, depths[-1] + 1):

@@ -52,12 +52,13 @@ class KernelHead(Settings):
 class FunctionalGD(Method):
     """Layer l + 1 of every prefix is a step of gradient descent in the kernel's function space.
 
-    f_{l+1} = f_l - eta sum_{i<t} (f_l(x_i) - y_i) kappa(., x_i), f_0 = 0, on 1/2 sum |y_i - f(x_i)|^2.
-    Tokens are (x_i; y_i) and the query (x_t; 0), which is never key nor value; B = C = I (or G),
-    A = 0, r = -eta. The label of a context token is y_i - f_l(x_i), that of the query -f_l(x_t).
-    Several heads descend in the sum of their kernels. Cheng et al. 2024 (arXiv 2312.06528),
-    Propositions 1 and 3; with the linear kernel, f_l(x) = W_l x descends in W, the construction of
-    von Oswald et al. 2023 (arXiv 2212.07677).
+    f_{l+1} = f_l - eta sum_{i<t} (f_l(x_i) - y_i) kappa(., x_i), f_0 = 0.
+
+    The loss is 1/2 sum_{i<t} |f(x_i) - y_i|^2. Tokens are (x_i; y_i) and the query (x_t; 0), never
+    key nor value; B = C = I (or G), A = 0, r = -eta. The label of a context token is
+    y_i - f_l(x_i), that of the query -f_l(x_t). Several heads descend in the sum of their kernels.
+    Cheng et al. 2024 (arXiv 2312.06528), Propositions 1 and 3; with the linear kernel,
+    f_l(x) = W_l x descends in W, the construction of von Oswald et al. 2023 (arXiv 2212.07677).
     """
 
     kind: Literal["functional_gd"] = Field(description="kernel attention as functional GD")

@@ -1,0 +1,128 @@
+"""Checkpoints of a training run: one trainer a folder, safetensors in it, the last two kept."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lightning_fabric.plugins import CheckpointIO
+from typing_extensions import override
+
+from iclbench.lazy import torch
+from iclbench.training.files import DamagedFileError, read_tensors, write_tensors
+
+log = logging.getLogger(__name__)
+
+KEPT = 2
+
+
+class FolderInUseError(Exception):
+    """Another process trains with the same folder of checkpoints."""
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder of checkpoints, made if need be; the system lets go if this process dies.
+
+    Raises:
+        FolderInUseError: If another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise FolderInUseError(
+                f"{folder}: another process is training here; wait for it, or end it first"
+            ) from error
+        yield
+
+
+def newest(folder: Path, fingerprint: str) -> tuple[Path, int] | None:
+    """Return the newest good checkpoint of this fingerprint and its step, or None.
+
+    Damaged checkpoints and those of other settings are reported and passed over.
+    """
+    for path in reversed(_checkpoints(folder)):
+        try:
+            checkpoint = decoded(*read_tensors(path))
+        except DamagedFileError as error:
+            log.warning("%s; training goes on from an earlier state", error)
+            continue
+        if checkpoint["fingerprint"] == fingerprint:
+            return path, checkpoint["global_step"]
+        log.warning("%s: written by other settings or code; passed over", path)
+    return None
+
+
+class SafetensorsIO(CheckpointIO):
+    """Lightning's checkpoints as safetensors with JSON, the last two of a folder kept."""
+
+    @override
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        path = Path(path)
+        tensors, tree = encoded(checkpoint)
+        write_tensors(path, tensors, tree)
+        for old in _checkpoints(path.parent)[:-KEPT]:
+            old.unlink()
+
+    @override
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        return decoded(*read_tensors(Path(path)))
+
+    @override
+    def remove_checkpoint(self, path: str | Path) -> None:
+        Path(path).unlink(missing_ok=True)
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    """Return the checkpoints of a folder, oldest first."""
+    return sorted(folder.glob("step-*.safetensors"))
+
+
+def encoded(value: Any) -> tuple[dict[str, torch.Tensor], Any]:
+    """Return the tensors in nested containers by number, and the containers as JSON without them.
+
+    Raises:
+        TypeError: If there is anything else in them than tensors, numbers, strings and None.
+    """
+    tensors: dict[str, torch.Tensor] = {}
+
+    def encode(value: Any) -> Any:
+        match value:
+            case torch.Tensor():
+                tensors[str(len(tensors))] = value
+                return {"tensor": str(len(tensors) - 1)}
+            case dict():
+                return {"dict": [[encode(key), encode(item)] for key, item in value.items()]}
+            case tuple():
+                return {"tuple": [encode(item) for item in value]}
+            case list():
+                return [encode(item) for item in value]
+            case None | bool() | int() | float() | str():
+                return value
+        raise TypeError(f"a checkpoint cannot hold a {type(value).__name__}: {value!r}")
+
+    return tensors, encode(value)
+
+
+def decoded(tensors: dict[str, torch.Tensor], tree: Any) -> Any:
+    """Return the containers that ``encoded`` was given."""
+    match tree:
+        case {"tensor": name}:
+            return tensors[name]
+        case {"dict": items}:
+            return {decoded(tensors, key): decoded(tensors, item) for key, item in items}
+        case {"tuple": items}:
+            return tuple(decoded(tensors, item) for item in items)
+        case list():
+            return [decoded(tensors, item) for item in tree]
+    return tree

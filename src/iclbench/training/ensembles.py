@@ -1,0 +1,54 @@
+"""Networks of several seeds as one: parameters stacked, arithmetic mapped over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from iclbench.lazy import torch
+from iclbench.models.trained import TrainedModel
+from iclbench.streams import torch_seed
+
+State = dict[str, "torch.Tensor"]
+
+
+def initialised(
+    model: TrainedModel,
+    input_dim: int,
+    output_dim: int,
+    length: int,
+    names: tuple[str, ...],
+    seeds: Sequence[int],
+) -> State:
+    """Return the initial parameters of every seed by name, seed first, in float32.
+
+    A seed's are drawn on the CPU from a stream of its name, whatever the other seeds.
+    """
+    networks = []
+    for seed in seeds:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(torch_seed(*names, seed, "init"))
+            networks.append(model.build(input_dim, output_dim, length))
+    state, buffers = torch.func.stack_module_state(networks)
+    assert not buffers, f"{model.kind}: a network has parameters and no buffers"
+    return {name: tensor.detach() for name, tensor in state.items()}
+
+
+def mapped(
+    model: TrainedModel, input_dim: int, output_dim: int, length: int
+) -> Callable[[State, torch.Tensor, torch.Tensor], torch.Tensor]:
+    """Return the function (state, inputs, outputs) -> predictions of all seeds at once.
+
+    Its arguments have the seed as their first dimension, as has what it returns, (S,K,B,T,q).
+    """
+    with torch.random.fork_rng(devices=[]):
+        network = model.build(input_dim, output_dim, length).to("meta")
+
+    def of_seed(state: State, inputs: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
+        return torch.func.functional_call(network, state, (inputs, outputs))
+
+    def predictions(state: State, inputs: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
+        # The fused kernels of softmax attention have no rule for vmap on a CPU.
+        with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+            return torch.func.vmap(of_seed)(state, inputs, outputs)
+
+    return predictions

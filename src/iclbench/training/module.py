@@ -1,0 +1,117 @@
+"""The Lightning side of an ensemble of seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from typing_extensions import override
+
+from iclbench.training.ensembles import State
+from iclbench.training.settings import Training
+
+
+class TrainingDivergedError(Exception):
+    """No seed is left whose numbers are finite."""
+
+
+class Ensemble(pl.LightningModule):
+    """Networks of all seeds, trained side by side and independent of one another.
+
+    The parameters of a seed are one row of one tensor: what is per seed (the norm of a gradient)
+    is per row, and the optimiser has one tensor to go through.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        predictions: Callable[[State, torch.Tensor, torch.Tensor], torch.Tensor],
+        training: Training,
+        fingerprint: str,
+    ) -> None:
+        super().__init__()
+        self.plan = training
+        self.fingerprint = fingerprint
+        self.predictions = predictions
+        self.shapes = {name: tensor.shape for name, tensor in state.items()}
+        self.sizes = [tensor[0].numel() for tensor in state.values()]
+        self.rows = torch.nn.Parameter(torch.cat([part.flatten(1) for part in state.values()], 1))
+        self.groups = _groups(self.shapes, self.sizes)
+        seeds = len(self.rows)
+        logged = -(-training.steps // training.log_every)
+        self.losses: torch.Tensor
+        self.diverged: torch.Tensor
+        self.register_buffer("losses", self.rows.new_zeros(logged, seeds))
+        self.register_buffer("diverged", torch.full((seeds,), -1))
+
+    def state(self) -> State:
+        """Return the parameters of every seed by name, seed first."""
+        parts = self.rows.split(self.sizes, dim=1)
+        return {
+            name: part.view(shape)
+            for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
+        }
+
+    @override
+    def training_step(
+        self, batch: tuple[torch.Tensor, torch.Tensor], batch_idx: int
+    ) -> torch.Tensor:
+        """Return the sum of the mean squared errors of all seeds and depths.
+
+        A seed's error depends on its own row of parameters only, so the gradient of the sum holds
+        every seed's own gradient; likewise for the probes, which read detached hidden states.
+        """
+        inputs, outputs = batch
+        predictions = self.predictions(self.state(), inputs, outputs)
+        errors = (predictions - outputs[:, None]).square().mean((2, 3, 4))
+        self._record(errors[:, -1].detach())
+        return errors.sum()
+
+    def _record(self, losses: torch.Tensor) -> None:
+        step, every = self.global_step, self.plan.log_every
+        window = step // every
+        size = min(every, self.plan.steps - window * every)
+        self.losses[window] += losses / size
+        self.diverged.masked_fill_(~losses.isfinite() & (self.diverged < 0), step)
+        if (step + 1) % every == 0 and bool((self.diverged >= 0).all()):
+            raise TrainingDivergedError(
+                f"the loss of every seed is infinite or not a number, first at step "
+                f"{int(self.diverged.min())}; lower learning_rate ({self.plan.learning_rate}) or "
+                f"gradient_clip ({self.plan.gradient_clip})"
+            )
+
+    @override
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Clip the gradient of every seed by its own norm, and that of a probe likewise."""
+        if self.plan.gradient_clip is None or self.rows.grad is None:
+            return
+        for part in self.rows.grad.split(self.groups, dim=1):
+            norm = part.norm(dim=1, keepdim=True)
+            part.mul_((self.plan.gradient_clip / norm).clamp_max(1))
+
+    @override
+    def configure_optimizers(self) -> Any:
+        """Return Adam and, where the learning rate varies, its schedule."""
+        optimizer = torch.optim.Adam([self.rows], lr=self.plan.learning_rate)
+        if self.plan.schedule == "constant" and self.plan.warmup == 0:
+            return optimizer
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.plan.rate)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    @override
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the fingerprint, and leave out what callbacks remember: it holds paths."""
+        checkpoint["fingerprint"] = self.fingerprint
+        checkpoint["callbacks"] = {}
+
+
+def _groups(shapes: dict[str, torch.Size], sizes: list[int]) -> list[int]:
+    """Return how many numbers in a row belong to the transformer, to its first probe, and so on."""
+    groups: dict[str, int] = {}
+    for name, size in zip(shapes, sizes, strict=True):
+        parts = name.split(".")
+        owner = parts[1] if parts[0] == "probes" else "transformer"
+        groups[owner] = groups.get(owner, 0) + size
+    return list(groups.values())

@@ -1,0 +1,151 @@
+"""Training an ensemble of seeds of one model on one task."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from iclbench.lazy import torch
+from iclbench.models.trained import TrainedModel
+from iclbench.tasks.family import Family
+from iclbench.training.data import batches
+from iclbench.training.ensembles import initialised, mapped
+from iclbench.training.settings import Training
+from iclbench.training.trained import Trained
+
+if TYPE_CHECKING:
+    from iclbench.training.module import Ensemble
+
+
+def train(
+    task: Family,
+    length: int,
+    model: TrainedModel,
+    training: Training,
+    names: tuple[str, ...],
+    seeds: Sequence[int],
+    checkpoints: Path,
+    fingerprint: str,
+    device: str = "auto",
+    checkpoint_every: int | timedelta = timedelta(seconds=60),
+) -> Trained:
+    """Train one network a seed, all of them at once.
+
+    The loss is the mean squared error of the last layer's predictions over all positions and
+    coordinates; each inner layer's probe has the same loss to itself. A seed's result does not
+    depend on which other seeds are trained with it (up to rounding), and a run that was killed
+    resumes from its last checkpoint to the same bytes as one that was not.
+
+    Args:
+        task: Where prompts come from.
+        length: T, the pairs of a prompt.
+        model: The architecture.
+        training: How to train it.
+        names: What random streams are named after: the task and the model.
+        seeds: The seeds, distinct.
+        checkpoints: A folder for this run alone; the caller removes it with the result at hand.
+        fingerprint: Names settings and code; checkpoints with another one are passed over.
+        device: "auto" (a CUDA device if there is one), "cpu" or "cuda".
+        checkpoint_every: Steps, or time, between two checkpoints.
+
+    Raises:
+        FolderInUseError: If another process trains with this folder.
+        TrainingDivergedError: If no seed is left whose loss is finite.
+    """
+    import pytorch_lightning as pl
+    from pytorch_lightning.callbacks import ModelCheckpoint
+    from pytorch_lightning.plugins.environments import LightningEnvironment
+
+    from iclbench.training.checkpoints import SafetensorsIO, locked, newest
+    from iclbench.training.module import Ensemble
+    from iclbench.training.progress import Progress
+
+    sizes = (task.input_dim, task.output_dim, length)
+    dtype = torch.float64 if training.precision == "float64" else torch.float32
+    state = initialised(model, *sizes, names, seeds)
+    ensemble = Ensemble(
+        {name: tensor.to(dtype) for name, tensor in state.items()},
+        mapped(model, *sizes),
+        training,
+        json.dumps([fingerprint, *names, *seeds]),
+    )
+    by_steps = checkpoint_every if isinstance(checkpoint_every, int) else None
+    keeper = ModelCheckpoint(
+        dirpath=checkpoints,
+        filename="step-{step:012d}",
+        auto_insert_metric_name=False,
+        save_top_k=-1,
+        every_n_train_steps=by_steps,
+        train_time_interval=checkpoint_every if isinstance(checkpoint_every, timedelta) else None,
+        save_on_train_epoch_end=False,
+        enable_version_counter=False,
+    )
+    keeper.FILE_EXTENSION = ".safetensors"
+    on_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    with locked(checkpoints), _quiet():
+        path, start = newest(checkpoints, ensemble.fingerprint) or (None, 0)
+        prompts = (
+            (torch.from_numpy(inputs).to(dtype), torch.from_numpy(outputs).to(dtype))
+            for inputs, outputs in batches(task, length, training, names, seeds, start)
+        )
+        trainer = pl.Trainer(
+            accelerator="gpu" if on_gpu else "cpu",
+            devices=1,
+            precision="bf16-mixed" if training.precision == "bf16-mixed" else "32-true",
+            max_steps=training.steps,
+            max_epochs=-1,
+            deterministic="warn" if on_gpu else None,
+            callbacks=[Progress(" ".join(names)), keeper],
+            plugins=[LightningEnvironment(), SafetensorsIO()],
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+        )
+        trainer.fit(ensemble, train_dataloaders=prompts, ckpt_path=path)
+    return _result(ensemble, seeds)
+
+
+def _result(ensemble: Ensemble, seeds: Sequence[int]) -> Trained:
+    """Return what a finished run leaves, with NaN for a seed from where it diverged."""
+    training = ensemble.plan
+    rows, losses, diverged = ensemble.rows.data, ensemble.losses, ensemble.diverged
+    diverged.masked_fill_(~rows.isfinite().all(1) & (diverged < 0), training.steps)
+    rows.masked_fill_((diverged >= 0)[:, None], torch.nan)
+    window = torch.arange(len(losses), device=losses.device)[:, None]
+    losses.masked_fill_((diverged >= 0) & (window >= diverged // training.log_every), torch.nan)
+    return Trained(
+        state={name: part.detach().cpu().clone() for name, part in ensemble.state().items()},
+        seeds=tuple(seeds),
+        steps=tuple(
+            min(training.steps, (row + 1) * training.log_every) for row in range(len(losses))
+        ),
+        losses=losses.cpu(),
+        diverged={
+            seed: step for seed, step in zip(seeds, diverged.tolist(), strict=True) if step >= 0
+        },
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning from announcing devices and tips, and from warning of what is meant so."""
+    logger = logging.getLogger("pytorch_lightning.utilities.rank_zero")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            for message in (
+                "Checkpoint directory .* exists and is not empty",
+                "GPU available but not used",
+            ):
+                warnings.filterwarnings("ignore", message)
+            yield
+    finally:
+        logger.setLevel(level)

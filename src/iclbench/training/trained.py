@@ -1,0 +1,100 @@
+"""What training leaves: the parameters of every seed, and how the loss went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jaxtyping import Float
+
+from iclbench.lazy import torch
+from iclbench.models.trained import TrainedModel
+from iclbench.training.ensembles import mapped
+from iclbench.training.files import read_tensors, write_tensors
+
+WEIGHTS = 2**20
+"""How many attention weights of a head ``predict`` holds at a time, about."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """An ensemble of seeds after training.
+
+    Attributes:
+        state: The network's parameters by name, seed first; NaN for a seed that diverged.
+        seeds: The seeds, in this order.
+        steps: The numbers of steps done at which the loss was logged.
+        losses: The mean squared error of the last layer on the training prompts, averaged over the
+            steps since the one logged before; NaN from where a seed diverged.
+        diverged: The step at which a seed met a number that is not finite, for those that did.
+    """
+
+    state: dict[str, torch.Tensor]
+    seeds: tuple[int, ...]
+    steps: tuple[int, ...]
+    losses: Float[torch.Tensor, "logged seed"]
+    diverged: dict[int, int]
+
+
+def save(trained: Trained, path: Path) -> None:
+    """Write what training left to one safetensors file, whole or not at all."""
+    content = {
+        "seeds": list(trained.seeds),
+        "steps": list(trained.steps),
+        "diverged": [[seed, step] for seed, step in trained.diverged.items()],
+    }
+    state = {f"state.{name}": tensor for name, tensor in trained.state.items()}
+    write_tensors(path, state | {"losses": trained.losses}, content)
+
+
+def load(path: Path) -> Trained:
+    """Return what ``save`` wrote.
+
+    Raises:
+        DamagedFileError: If the file is not as it was written.
+    """
+    tensors, content = read_tensors(path)
+    return Trained(
+        state={
+            name.removeprefix("state."): tensor
+            for name, tensor in tensors.items()
+            if name.startswith("state.")
+        },
+        seeds=tuple(content["seeds"]),
+        steps=tuple(content["steps"]),
+        losses=tensors["losses"],
+        diverged={seed: step for seed, step in content["diverged"]},
+    )
+
+
+def predict(
+    trained: Trained,
+    model: TrainedModel,
+    length: int,
+    inputs: Float[torch.Tensor, "batch time p"],
+    outputs: Float[torch.Tensor, "batch time q"],
+) -> Float[torch.Tensor, "seed layer batch time q"]:
+    """Return the predictions of every seed after every layer, at every position.
+
+    The arithmetic has the precision of the parameters and takes place on the device of the inputs.
+
+    Args:
+        trained: The ensemble.
+        model: The architecture that it was trained with.
+        length: T, the length that it was trained with; prompts may be shorter.
+        inputs: x, of all prompts; they are gone through in parts that fit in memory.
+        outputs: y.
+    """
+    predictions = mapped(model, inputs.shape[-1], outputs.shape[-1], length)
+    state = {name: tensor.to(inputs.device) for name, tensor in trained.state.items()}
+    like = next(iter(state.values()))
+    seeds = len(trained.seeds)
+    size = max(1, WEIGHTS // (seeds * inputs.shape[1] ** 2))
+    parts = zip(inputs.to(like).split(size), outputs.to(like).split(size), strict=True)
+    with torch.no_grad():
+        found = [predictions(state, *(_repeated(part, seeds) for part in pair)) for pair in parts]
+    return torch.cat(found, dim=2)
+
+
+def _repeated(part: torch.Tensor, seeds: int) -> torch.Tensor:
+    return part.expand(seeds, *part.shape)

@@ -1,0 +1,231 @@
+"""A bad setting stops everything, with file, key, value, what was expected and the nearest name."""
+
+import pytest
+
+from iclbench.config.faults import ConfigError
+from iclbench.config.reading import read_config
+
+TASK = "summary: Orbits.\nlength: 20\ndynamics: {kind: haar, dim: 5}\n"
+SOLVER = "summary: Nothing.\nsolver: {kind: zero}\n"
+MODEL = """\
+summary: A small one.
+model: {kind: gpt2, width: 16, heads: 2, layers: 2}
+training: {steps: 10, batch: 4, learning_rate: 1e-3}
+"""
+STUDY = "summary: All.\nfigures: {leaderboard: {kind: leaderboard}}\n"
+SCALE = "summary: Small.\nseeds: 2\nprompts: 8\n"
+RUN = {"scale": "small"}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name, text in {
+        "tasks/orbit": TASK,
+        "solvers/zero": SOLVER,
+        "models/tiny": MODEL,
+        "studies/main": STUDY,
+        "scales/small": SCALE,
+    }.items():
+        path = tmp_path / f"{name}.yaml"
+        path.parent.mkdir()
+        path.write_text(text)
+    return tmp_path
+
+
+def test_good_settings_are_read(folder):
+    config = read_config(RUN, folder)
+    assert config.tasks["orbit"].family.input_dim == 5
+    assert config.models["tiny"].training.learning_rate == 1e-3
+    assert config.scale.seeds == 2
+
+
+FAULTS = {
+    "unknown key": (
+        "tasks/orbit",
+        TASK.replace("length", "lenght"),
+        ["lenght: unknown key; did you mean 'length'?", "length: missing"],
+    ),
+    "unknown kind": (
+        "tasks/orbit",
+        TASK.replace("haar", "har"),
+        ["dynamics.kind: 'har' is not a kind of dynamics; did you mean 'haar'?"],
+    ),
+    "no kind": (
+        "tasks/orbit",
+        TASK.replace("kind: haar, ", ""),
+        ["dynamics.kind: missing; expected the name of a kind"],
+    ),
+    "unknown key of a kind": (
+        "tasks/orbit",
+        TASK.replace("dim", "dims"),
+        ["dynamics.dims: unknown key; did you mean 'dim'?"],
+    ),
+    "not a number": (
+        "tasks/orbit",
+        TASK.replace("20", "twenty"),
+        ["length: 'twenty' is refused, expected a valid integer", "number of pairs"],
+    ),
+    "too small": (
+        "tasks/orbit",
+        TASK.replace("20", "0"),
+        ["length: 0 is refused, expected greater than or equal to 1"],
+    ),
+    "too large": (
+        "tasks/orbit",
+        TASK.replace("20", "1000000000"),
+        ["length: 1000000000 is refused, expected less than or equal to 100000"],
+    ),
+    "not finite": (
+        "models/tiny",
+        MODEL.replace("1e-3", ".nan"),
+        ["training.learning_rate: nan is refused, expected a finite number"],
+    ),
+    "infinite": (
+        "models/tiny",
+        MODEL.replace("1e-3", ".inf"),
+        ["training.learning_rate: inf is refused, expected a finite number"],
+    ),
+    "both laws": (
+        "tasks/orbit",
+        TASK + "regression: {kind: linear, dim: 5}\n",
+        ["a task has either dynamics or regression; give one of the two"],
+    ),
+    "no law": (
+        "tasks/orbit",
+        "summary: Nothing.\nlength: 20\n",
+        ["a task has either dynamics or regression"],
+    ),
+    "training missing": (
+        "models/tiny",
+        MODEL.split("training")[0],
+        ["this model is trained; say how under training"],
+    ),
+    "training of a construction": (
+        "models/tiny",
+        MODEL.replace(
+            "{kind: gpt2, width: 16, heads: 2, layers: 2}",
+            "{kind: recurrent, attention: {kind: delta}}",
+        ),
+        ["this model is built from given weights; remove training"],
+    ),
+    "not one of the values": (
+        "models/tiny",
+        MODEL.replace("1e-3}", "1e-3, schedule: cosin}"),
+        ["training.schedule: 'cosin' is not one of its values; did you mean 'cosine'?"],
+    ),
+    "settings that contradict each other": (
+        "models/tiny",
+        MODEL.replace("1e-3}", "1e-3, warmup: 10}"),
+        ["training: warmup (10) leaves none of the 10 steps; make it smaller"],
+    ),
+    "unknown name": (
+        "studies/main",
+        STUDY + "tasks: [orbits]\n",
+        ["tasks: 'orbits' is no file in", "did you mean 'orbit'?"],
+    ),
+    "unknown figure": (
+        "studies/main",
+        STUDY.replace("{kind: leaderboard}", "{kind: leaderbord}"),
+        ["figures.leaderboard.kind: 'leaderbord' is not one of its values", "'leaderboard'?"],
+    ),
+    "not a list": (
+        "studies/main",
+        STUDY + "tasks: 3\n",
+        ["tasks: 3", "a valid list"],
+    ),
+    "not YAML": (
+        "tasks/orbit",
+        "summary: [unclosed\nlength: 3\n",
+        ["line 2, column", "not valid YAML"],
+    ),
+    "repeated key": (
+        "tasks/orbit",
+        TASK + "length: 30\n",
+        ["line 4, column 1", "the key 'length' is given twice; remove one"],
+    ),
+    "alias": (
+        "tasks/orbit",
+        "summary: &a [x]\nlength: *a\n",
+        ["aliases are not allowed; write the value out"],
+    ),
+    "Python object": (
+        "tasks/orbit",
+        TASK.replace("20", "!!python/object/apply:os.system [date]"),
+        ["not valid YAML", "could not determine a constructor"],
+    ),
+    "no mapping": ("tasks/orbit", "- 1\n", ["expected keys and values, found a list"]),
+    "empty": ("tasks/orbit", "", ["expected keys and values, found nothing"]),
+    "file name": ("tasks/Orbit-2", TASK, ["Orbit-2.yaml: rename it"]),
+    "wrong ending": ("tasks/orbit.yml", TASK, ["orbit.yml: rename it"]),
+    "scale of an unknown task": (
+        "scales/small",
+        SCALE + "tasks: {orbitt: {length: 3}}\n",
+        ["tasks.orbitt: no such file", "did you mean 'orbit'?"],
+    ),
+    "scale with an unknown key": (
+        "scales/small",
+        SCALE + "tasks: {orbit: {lenght: 3}}\n",
+        ["scales/small.yaml: tasks.orbit.lenght: unknown key; did you mean 'length'?"],
+    ),
+    "scale with a bad value": (
+        "scales/small",
+        SCALE + 'tasks: {"*": {length: -1}}\n',
+        ["scales/small.yaml: tasks.*.length: -1 is refused"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "text", "messages"), FAULTS.values(), ids=FAULTS)
+def test_fault(folder, name, text, messages):
+    path = folder / (name if name.endswith(".yml") else f"{name}.yaml")
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        read_config(RUN, folder)
+    said = str(caught.value)
+    assert path.name in said
+    for message in messages:
+        assert message in said
+
+
+@pytest.mark.parametrize(
+    ("run", "message"),
+    [
+        ({"scale": "smal"}, "config.yaml: scale: 'smal' is not a scale; did you mean 'small'?"),
+        ({}, "config.yaml: scale: missing"),
+        ({"scale": "small", "sead": 3}, "config.yaml: sead: unknown key; did you mean 'seed'?"),
+        ({"scale": "small", "seed": -1}, "config.yaml: seed: -1 is refused"),
+        ({"scale": "small", "studies": ["mian"]}, "config.yaml: studies: 'mian' is no file"),
+    ],
+)
+def test_fault_of_the_run(folder, run, message):
+    with pytest.raises(ConfigError) as caught:
+        read_config(run, folder)
+    assert message in str(caught.value)
+
+
+def test_several_faults_are_reported_together(folder):
+    (folder / "tasks" / "orbit.yaml").write_text(TASK.replace("haar", "har"))
+    (folder / "models" / "tiny.yaml").write_text(MODEL.replace("steps: 10", "steps: 0"))
+    (folder / "solvers" / "zero.yaml").write_text(SOLVER.replace("zero", "nil"))
+    with pytest.raises(ConfigError) as caught:
+        read_config(RUN, folder)
+    assert {fault.file.rpartition("/")[2] for fault in caught.value.faults} == {
+        "orbit.yaml",
+        "tiny.yaml",
+        "zero.yaml",
+    }
+
+
+def test_a_scale_is_laid_over_by_name_after_all(folder):
+    (folder / "scales" / "small.yaml").write_text(
+        SCALE + 'tasks: {"*": {length: 5}, orbit: {dynamics: {dim: 3}}}\n'
+    )
+    task = read_config(RUN, folder).tasks["orbit"]
+    assert (task.length, task.family.input_dim) == (5, 3)
+
+
+def test_a_scale_that_changes_the_kind_replaces_its_settings(folder):
+    (folder / "scales" / "small.yaml").write_text(
+        SCALE + "tasks: {orbit: {dynamics: {kind: periodic, dim: 4, period: 3}}}\n"
+    )
+    assert read_config(RUN, folder).tasks["orbit"].family.kind == "periodic"
