@@ -30,7 +30,7 @@ def digest_of(tmp_path, monkeypatch):
             path = tmp_path / package / (module.replace(".", "/") + ".py")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text.replace("{package}", package))
-        # The packages differ in name, as modules are digested once a process; not in what they hold.
+        # A module is digested once a process, so each package here has a name of its own.
         modules, waiting = set(), [f"{package}.stage"]
         while waiting:
             module = waiting.pop()

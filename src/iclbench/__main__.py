@@ -48,6 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--checkpoints", type=Path, required=True, help="the folder to resume from and save to"
     )
+    train.add_argument(
+        "--checkpoint-every", type=float, default=60, help="seconds between two checkpoints"
+    )
 
     predict = stages.add_parser("predict", help="run every method on a task's prompts")
     predict.add_argument("plan", type=Path, help="the job's plan (results/plan/predict/…)")

@@ -27,9 +27,11 @@ except ModuleNotFoundError as error:
     )
 
 try:
-    PLAN = make_plan(read_config(config, Path("config")))
+    SETTINGS = read_config(config, Path("config"))
 except ConfigError as error:
     raise WorkflowError(str(error))
+RUN = SETTINGS.run
+PLAN = make_plan(SETTINGS)
 PLAN.write(Path("results/plan"))
 
 

@@ -21,4 +21,5 @@ rule train_model:
         runtime=720,
     shell:
         "python -m iclbench train {input.plan} --model {output.model} --rows {output.rows}"
-        " --checkpoints results/checkpoints/{wildcards.task}/{wildcards.model} 2> {log}"
+        " --checkpoints results/checkpoints/{wildcards.task}/{wildcards.model}"
+        " --checkpoint-every {RUN.checkpoint_every} 2> {log}"

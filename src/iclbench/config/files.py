@@ -147,3 +147,6 @@ class RunFile(Settings):
     scale: str = Field(description="how much to run: the name of a file in config/scales")
     studies: Names = "all"
     seed: int = Field(default=0, ge=0, description="the root that every random stream grows from")
+    checkpoint_every: float = Field(
+        default=60, gt=0, description="seconds between two checkpoints of a training job"
+    )

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from functools import reduce
-from operator import or_
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from iclbench.attention.attention import Attention
 from iclbench.capabilities import Fact
 from iclbench.lazy import torch
-from iclbench.registry import find, locations
+from iclbench.registry import any_of
 from iclbench.settings import Settings
 
 if TYPE_CHECKING:
     AnyAttention = Attention
 else:
-    AnyAttention = Annotated[
-        reduce(or_, [find("attention", kind) for kind in locations("attention")]),
-        Field(discriminator="kind"),
-    ]
+    AnyAttention = any_of("attention")
 
 
 class TrainedModel(Settings, ABC):
@@ -32,9 +27,6 @@ class TrainedModel(Settings, ABC):
     and x_t alone. Whatever reads an inner layer out is called ``probes``, one module a layer, and
     sees detached hidden states: it learns and the transformer does not feel it.
     """
-
-    kind: str
-    """The name of this kind in its room's registry."""
 
     layers: int = Field(default=1, ge=1, le=128, description="L, the depth")
 

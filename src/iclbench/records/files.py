@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from iclbench.records.aside import aside
+from iclbench.files import written_aside
 from iclbench.records.schema import KEY, SCHEMA, RecordError, check
 
 FOOTER = b"iclbench"
@@ -45,7 +45,7 @@ def write(rows: pd.DataFrame | pa.Table, path: str | Path, provenance: Mapping[s
             f"{path}: provenance: {error}; expected plain data: dicts with text keys, lists, text, "
             "finite numbers; write settings with model_dump(mode='json')"
         ) from error
-    with aside(path) as hidden:
+    with written_aside(Path(path)) as hidden:
         pq.write_table(
             table.replace_schema_metadata({FOOTER: footer.encode()}),
             hidden,

@@ -10,7 +10,7 @@ import pandas as pd
 
 from iclbench.records.schema import LEFT_OUT, SCHEMA
 
-Numbers = np.ndarray | Sequence[float] | np.number | float | int
+Numbers = np.ndarray | Sequence[Any] | np.number | float | int
 
 LABELS = ("study", "task", "method", "family", "seed", "scale", "config", "code")
 

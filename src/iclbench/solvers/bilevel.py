@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, Self
 
 from jaxtyping import Float, Int
 from pydantic import Field, model_validator
+from typing_extensions import override
 
 from iclbench.attention.kernels import Kernel
 from iclbench.lazy import torch
@@ -93,17 +94,24 @@ class Bilevel(Method):
         return self
 
     @property
-    def iterates(self) -> tuple[int, ...]:  # noqa: D102
+    @override
+    def iterates(self) -> tuple[int, ...]:
         return tuple(range(self.steps + 1))
 
-    def predict(  # noqa: D102
+    @override
+    def predict(
         self,
         inputs: Float[torch.Tensor, "batch time p"],
         outputs: Float[torch.Tensor, "batch time q"],
     ) -> Float[torch.Tensor, "iterate batch time q"]:
-        tuning = self.tune(inputs, outputs)
+        # Every prefix has Gram matrices of its own: some prompts at a time, so that they fit.
+        size = max(1, 2**24 // inputs.shape[1] ** 3)
+        parts = zip(inputs.double().split(size), outputs.double().split(size), strict=True)
+        return torch.cat([self._refit(x, y) for x, y in parts], dim=1).to(inputs.dtype)
+
+    def _refit(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        tuning = self.tune(x, y)
         h = torch.stack((tuning.log_penalty, tuning.log_scale), dim=-1)
-        x, y = inputs.double(), outputs.double()
         z = products(self.kernel, x, x)
         predictions = torch.zeros(self.steps + 1, *y.shape, dtype=y.dtype, device=y.device)
         for t in range(1, x.shape[1]):
@@ -111,10 +119,9 @@ class Bilevel(Method):
             identity = torch.eye(t, dtype=y.dtype, device=y.device)
             hessian = K[..., :t, :] + h[..., t, :1, None].exp() * identity
             factor, info = torch.linalg.cholesky_ex(hessian)
-            prediction = K[..., t, None, :] @ torch.cholesky_solve(y[:, :t], factor)
-            regular = (info == 0)[..., None]
-            predictions[:, :, t] = torch.where(regular, prediction.squeeze(-2), torch.nan)
-        return predictions.to(inputs.dtype)
+            prediction = (K[..., t:, :] @ torch.cholesky_solve(y[:, :t], factor)).squeeze(-2)
+            predictions[:, :, t] = torch.where((info == 0)[..., None], prediction, torch.nan)
+        return predictions
 
     def tune(
         self,

@@ -40,17 +40,22 @@ class GradientDescent(Method):
 
     One step from 0 is the in-context gradient step of von Oswald et al. 2023 (arXiv 2212.07677)
     and Sander et al. 2024 (arXiv 2402.05787, section 4). The loss is not divided by the number of
-    pairs, as in the code of Fu et al. 2024 (arXiv 2310.17086), whose text divides by it.
+    pairs, as in the code of Fu et al. 2024 (arXiv 2310.17086), whose text divides by it. Works in
+    float64, whatever the inputs.
     """
 
     kind: Literal["gradient_descent"] = Field(
         description="gradient descent for least squares on the pairs before t"
     )
-    step: Step | tuple[Step, ...] | Literal["stable", "optimal", "harmonic"] = Field(
+    step: (
+        Step
+        | Annotated[tuple[Step, ...], Field(min_length=1, max_length=100_000)]
+        | Literal["stable", "optimal", "harmonic"]
+    ) = Field(
         default="optimal",
         description="eta: one for all positions, or a list with one a position, or of each prefix: "
         "stable is 1/l_max, optimal 2/(l_min + l_max) over the nonzero eigenvalues of S, "
-        "harmonic p/(t + p - 1), the best single step for t pairs of commuting rotations",
+        "harmonic p/(t + p - 1), the best one step from t inputs uniform on the unit sphere",
     )
     iterations: Iterations = Field(
         default=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024),

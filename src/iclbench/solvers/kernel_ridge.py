@@ -6,6 +6,7 @@ from typing import Literal
 
 from jaxtyping import Float
 from pydantic import Field
+from typing_extensions import override
 
 from iclbench.attention.kernels import Kernel
 from iclbench.lazy import torch
@@ -40,14 +41,16 @@ class KernelRidge(Method):
     )
 
     @property
-    def iterates(self) -> tuple[int, ...]:  # noqa: D102
+    @override
+    def iterates(self) -> tuple[int, ...]:
         return (0,)
 
-    def predict(  # noqa: D102
+    @override
+    def predict(
         self,
         inputs: Float[torch.Tensor, "batch time p"],
         outputs: Float[torch.Tensor, "batch time q"],
-    ) -> Float[torch.Tensor, "iterate batch time q"]:
+    ) -> Float[torch.Tensor, "1 batch time q"]:
         x, y = inputs.double(), outputs.double()
         solve = moduli if self.kernel.kind == "relu" else factorise
         return solve(self.kernel.gram(x, x), y, self.penalty)[None].to(inputs.dtype)

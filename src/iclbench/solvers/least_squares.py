@@ -6,6 +6,7 @@ from typing import Literal
 
 from jaxtyping import Float
 from pydantic import Field
+from typing_extensions import override
 
 from iclbench.lazy import torch
 from iclbench.method import Method
@@ -28,14 +29,16 @@ class LeastSquares(Method):
     )
 
     @property
-    def iterates(self) -> tuple[int, ...]:  # noqa: D102
+    @override
+    def iterates(self) -> tuple[int, ...]:
         return (0,)
 
-    def predict(  # noqa: D102
+    @override
+    def predict(
         self,
         inputs: Float[torch.Tensor, "batch time p"],
         outputs: Float[torch.Tensor, "batch time q"],
-    ) -> Float[torch.Tensor, "iterate batch time q"]:
+    ) -> Float[torch.Tensor, "1 batch time q"]:
         _, time, p = inputs.shape
         epsilon = torch.finfo(inputs.dtype).eps
         x, y = inputs.double(), outputs.double()

@@ -6,6 +6,7 @@ from typing import Literal
 
 from jaxtyping import Float
 from pydantic import Field
+from typing_extensions import override
 
 from iclbench.lazy import torch
 from iclbench.method import Method
@@ -26,14 +27,16 @@ class Ridge(Method):
     )
 
     @property
-    def iterates(self) -> tuple[int, ...]:  # noqa: D102
+    @override
+    def iterates(self) -> tuple[int, ...]:
         return (0,)
 
-    def predict(  # noqa: D102
+    @override
+    def predict(
         self,
         inputs: Float[torch.Tensor, "batch time p"],
         outputs: Float[torch.Tensor, "batch time q"],
-    ) -> Float[torch.Tensor, "iterate batch time q"]:
+    ) -> Float[torch.Tensor, "1 batch time q"]:
         x, y = inputs.double(), outputs.double()
         S, b = moments(x, y)
         S.diagonal(dim1=-2, dim2=-1).add_(self.penalty)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,9 @@ from iclbench.training.train import train
 from iclbench.training.trained import save
 
 
-def train_model(plan: Path, model: Path, rows: Path, checkpoints: Path) -> None:
+def train_model(
+    plan: Path, model: Path, rows: Path, checkpoints: Path, checkpoint_every: float
+) -> None:
     """Train a model on a task; where an earlier job of the same plan was killed, go on from there.
 
     Args:
@@ -25,6 +28,7 @@ def train_model(plan: Path, model: Path, rows: Path, checkpoints: Path) -> None:
         model: The safetensors file to write, every seed's parameters stacked.
         rows: The Parquet file to write: the training loss of every seed against the step.
         checkpoints: The folder that holds where this training stands; removed when it ends.
+        checkpoint_every: Seconds between two checkpoints.
     """
     job = read_job(plan)
     task, described = job.settings["task"], job.settings["model"]
@@ -40,6 +44,7 @@ def train_model(plan: Path, model: Path, rows: Path, checkpoints: Path) -> None:
         seeds=range(job.settings["seeds"]),
         checkpoints=checkpoints,
         fingerprint=f"{job.config} {job.code}",
+        checkpoint_every=timedelta(seconds=checkpoint_every),
     )
     save(trained, model)
     steps = np.array(trained.steps)

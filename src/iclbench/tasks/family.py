@@ -15,11 +15,9 @@ from iclbench.tasks.prompts import Prompts
 class Family(Settings, ABC):
     """A distribution over prompts; one class a kind of dynamics or of regression.
 
-    Everything is drawn in float64 from the generator that is handed in, all prompts at once.
+    Everything is drawn in float64 from the generator that is handed in, all prompts at once. Each
+    concrete class has a field ``kind``, its name in the registry.
     """
-
-    kind: str
-    """The name of this kind in its room's registry."""
 
     @property
     @abstractmethod

@@ -12,8 +12,9 @@ from typing import Any
 from lightning_fabric.plugins import CheckpointIO
 from typing_extensions import override
 
+from iclbench.files import DamagedFileError
 from iclbench.lazy import torch
-from iclbench.training.files import DamagedFileError, read_tensors, write_tensors
+from iclbench.training.tensors import read_tensors, write_tensors
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ class SafetensorsIO(CheckpointIO):
 
 def _checkpoints(folder: Path) -> list[Path]:
     """Return the checkpoints of a folder, oldest first."""
-    return sorted(folder.glob("step-*.safetensors"))
+    return sorted(folder.glob("step-*.ckpt"))
 
 
 def encoded(value: Any) -> tuple[dict[str, torch.Tensor], Any]:

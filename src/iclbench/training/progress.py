@@ -13,7 +13,7 @@ from iclbench.training.module import Ensemble
 
 
 class Progress(pl.Callback):
-    """Writes steps, median loss, speed and time left: renewed on a terminal, else every so often."""
+    """Writes steps, median loss, speed and time left: renewed on a terminal, else now and then."""
 
     def __init__(self, label: str) -> None:
         self.label = label
@@ -27,7 +27,12 @@ class Progress(pl.Callback):
 
     @override
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
     ) -> None:
         now = time.monotonic()
         if now - self.written >= self.seconds:

@@ -59,8 +59,8 @@ def train(
         TrainingDivergedError: If no seed is left whose loss is finite.
     """
     import pytorch_lightning as pl
+    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
     from pytorch_lightning.callbacks import ModelCheckpoint
-    from pytorch_lightning.plugins.environments import LightningEnvironment
 
     from iclbench.training.checkpoints import SafetensorsIO, locked, newest
     from iclbench.training.module import Ensemble
@@ -86,7 +86,6 @@ def train(
         save_on_train_epoch_end=False,
         enable_version_counter=False,
     )
-    keeper.FILE_EXTENSION = ".safetensors"
     on_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
     with locked(checkpoints), _quiet():
         path, start = newest(checkpoints, ensemble.fingerprint) or (None, 0)
@@ -109,10 +108,10 @@ def train(
             use_distributed_sampler=False,
         )
         trainer.fit(ensemble, train_dataloaders=prompts, ckpt_path=path)
-    return _result(ensemble, seeds)
+    return _result(ensemble, seeds, length)
 
 
-def _result(ensemble: Ensemble, seeds: Sequence[int]) -> Trained:
+def _result(ensemble: Ensemble, seeds: Sequence[int], length: int) -> Trained:
     """Return what a finished run leaves, with NaN for a seed from where it diverged."""
     training = ensemble.plan
     rows, losses, diverged = ensemble.rows.data, ensemble.losses, ensemble.diverged
@@ -123,6 +122,7 @@ def _result(ensemble: Ensemble, seeds: Sequence[int]) -> Trained:
     return Trained(
         state={name: part.detach().cpu().clone() for name, part in ensemble.state().items()},
         seeds=tuple(seeds),
+        length=length,
         steps=tuple(
             min(training.steps, (row + 1) * training.log_every) for row in range(len(losses))
         ),
@@ -144,6 +144,7 @@ def _quiet() -> Iterator[None]:
             for message in (
                 "Checkpoint directory .* exists and is not empty",
                 "GPU available but not used",
+                "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
             ):
                 warnings.filterwarnings("ignore", message)
             yield

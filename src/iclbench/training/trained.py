@@ -10,7 +10,7 @@ from jaxtyping import Float
 from iclbench.lazy import torch
 from iclbench.models.trained import TrainedModel
 from iclbench.training.ensembles import mapped
-from iclbench.training.files import read_tensors, write_tensors
+from iclbench.training.tensors import read_tensors, write_tensors
 
 WEIGHTS = 2**20
 """How many attention weights of a head ``predict`` holds at a time, about."""
@@ -23,6 +23,7 @@ class Trained:
     Attributes:
         state: The network's parameters by name, seed first; NaN for a seed that diverged.
         seeds: The seeds, in this order.
+        length: T, the pairs of a training prompt.
         steps: The numbers of steps done at which the loss was logged.
         losses: The mean squared error of the last layer on the training prompts, averaged over the
             steps since the one logged before; NaN from where a seed diverged.
@@ -31,6 +32,7 @@ class Trained:
 
     state: dict[str, torch.Tensor]
     seeds: tuple[int, ...]
+    length: int
     steps: tuple[int, ...]
     losses: Float[torch.Tensor, "logged seed"]
     diverged: dict[int, int]
@@ -40,6 +42,7 @@ def save(trained: Trained, path: Path) -> None:
     """Write what training left to one safetensors file, whole or not at all."""
     content = {
         "seeds": list(trained.seeds),
+        "length": trained.length,
         "steps": list(trained.steps),
         "diverged": [[seed, step] for seed, step in trained.diverged.items()],
     }
@@ -61,31 +64,32 @@ def load(path: Path) -> Trained:
             if name.startswith("state.")
         },
         seeds=tuple(content["seeds"]),
+        length=content["length"],
         steps=tuple(content["steps"]),
         losses=tensors["losses"],
-        diverged={seed: step for seed, step in content["diverged"]},
+        diverged=dict(content["diverged"]),
     )
 
 
 def predict(
     trained: Trained,
     model: TrainedModel,
-    length: int,
     inputs: Float[torch.Tensor, "batch time p"],
     outputs: Float[torch.Tensor, "batch time q"],
 ) -> Float[torch.Tensor, "seed layer batch time q"]:
     """Return the predictions of every seed after every layer, at every position.
 
-    The arithmetic has the precision of the parameters and takes place on the device of the inputs.
+    The arithmetic has the precision of the parameters; the result has that of the inputs, and their
+    device.
 
     Args:
         trained: The ensemble.
         model: The architecture that it was trained with.
-        length: T, the length that it was trained with; prompts may be shorter.
-        inputs: x, of all prompts; they are gone through in parts that fit in memory.
+        inputs: x, at most as many pairs as in training; prompts are gone through in parts that fit
+            in memory.
         outputs: y.
     """
-    predictions = mapped(model, inputs.shape[-1], outputs.shape[-1], length)
+    predictions = mapped(model, inputs.shape[-1], outputs.shape[-1], trained.length)
     state = {name: tensor.to(inputs.device) for name, tensor in trained.state.items()}
     like = next(iter(state.values()))
     seeds = len(trained.seeds)
@@ -93,7 +97,7 @@ def predict(
     parts = zip(inputs.to(like).split(size), outputs.to(like).split(size), strict=True)
     with torch.no_grad():
         found = [predictions(state, *(_repeated(part, seeds) for part in pair)) for pair in parts]
-    return torch.cat(found, dim=2)
+    return torch.cat(found, dim=2).to(inputs)
 
 
 def _repeated(part: torch.Tensor, seeds: int) -> torch.Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from jaxtyping import Float
 from pydantic import Field, model_validator
@@ -38,7 +38,7 @@ class Recurrent(Method):
     )
 
     @model_validator(mode="after")
-    def _applies(self) -> Self:
+    def _applies(self) -> Recurrent:
         kind = self.attention.kind
         if kind == "mesa" and (self.step != 1 or self.normalised):
             raise ValueError(

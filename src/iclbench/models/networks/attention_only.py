@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
+from iclbench.attention.linear import Linear
 from iclbench.attention.positional import attend_with_positions
 from iclbench.models.attention_only import AttentionOnly
 from iclbench.models.layouts import augmented, plain
@@ -71,17 +72,19 @@ class Block(nn.Module):
     ) -> Float[torch.Tensor, "batch time width"]:
         """Return the next tokens."""
         query, key, value = (self.heads(part(x)) for part in (self.query, self.key, self.value))
+        attention = self.settings.attention
         if positions is None:
             gates = None if self.gates is None else self.heads(self.gates(x).sigmoid())
-            attended = self.settings.attention.attend(query, key, value, gates)
+            attended = attention.attend(query, key, value, gates)
         else:
+            assert isinstance(attention, Linear)
             attended = attend_with_positions(
                 query,
                 key,
                 self.heads(self.query(positions)),
                 self.heads(self.key(positions)),
                 value,
-                self.settings.attention.scale,
+                attention.scale,
             )
         change = self.norm(self.mix(attended.sum(-3)))
         return x + change if self.settings.residual else change

@@ -35,8 +35,7 @@ class PairedNetwork(nn.Module):
             context = context[:, None] * known[..., None]
         predictions = []
         for block in self.blocks:
-            step = block.within_prefixes if self.has_prefixes else block
-            context, query = step(context, query)
+            context, query = block(context, query)
             predictions.append(-query[..., -self.output_dim :])
         return torch.stack(predictions)
 
@@ -47,6 +46,7 @@ class Block(nn.Module):
     def __init__(self, settings: Paired, input_dim: int, output_dim: int) -> None:
         super().__init__()
         self.attention = settings.attention
+        self.has_prefixes = settings.context == "prefix"
         self.is_mean = settings.mean
         self.input_dim = input_dim
         self.is_dense = settings.value == "dense"
@@ -66,20 +66,32 @@ class Block(nn.Module):
 
     def forward(
         self,
+        context: Float[torch.Tensor, "batch *prefix time width"],
+        query: Float[torch.Tensor, "batch position width"],
+    ) -> tuple[
+        Float[torch.Tensor, "batch *prefix time width"],
+        Float[torch.Tensor, "batch position width"],
+    ]:
+        """Return the next tokens; with prefixes, each position has context tokens of its own."""
+        within = self.within_prefixes if self.has_prefixes else self.in_order
+        return within(context, query)
+
+    def in_order(
+        self,
         context: Float[torch.Tensor, "batch time width"],
         query: Float[torch.Tensor, "batch time width"],
     ) -> tuple[Float[torch.Tensor, "batch time width"], Float[torch.Tensor, "batch time width"]]:
         """Context tokens attend to s <= t, query tokens to s < t."""
-        key, value = self.project(self.key, context), self.values(context)
+        key, value = _project(self.key, context), self.values(context)
         gates = None
         if self.gates is not None:
-            heads = self.query.shape[0]
+            heads = len(self.query)
             gates = self.gates(context).sigmoid().unflatten(-1, (heads, -1)).transpose(-3, -2)
 
         def received(
             tokens: Float[torch.Tensor, "batch time width"], diagonal: bool
         ) -> Float[torch.Tensor, "batch time width"]:
-            projected = self.project(self.query, tokens)
+            projected = _project(self.query, tokens)
             total = self.attention.attend(projected, key, value, gates, diagonal=diagonal).sum(-3)
             if not self.is_mean:
                 return total
@@ -93,15 +105,14 @@ class Block(nn.Module):
         context: Float[torch.Tensor, "batch prefix time width"],
         query: Float[torch.Tensor, "batch prefix width"],
     ) -> tuple[
-        Float[torch.Tensor, "batch prefix time width"],
-        Float[torch.Tensor, "batch prefix width"],
+        Float[torch.Tensor, "batch prefix time width"], Float[torch.Tensor, "batch prefix width"]
     ]:
         """Context and query tokens of prefix t all attend to s < t."""
         assert isinstance(self.attention, Weighted)
         known = causal_mask(query.shape[1], diagonal=False, device=query.device)
         tokens = torch.cat([context, query[..., None, :]], dim=-2)
         weights = self.attention.weights(
-            self.project(self.query, tokens), self.project(self.key, context), known[:, None, None]
+            _project(self.query, tokens), _project(self.key, context), known[:, None, None]
         )
         total = (weights @ self.values(context)).sum(-3)
         if self.is_mean:
@@ -114,20 +125,16 @@ class Block(nn.Module):
     ) -> Float[torch.Tensor, "*batch head time width"]:
         """Return V_h z for every head h."""
         if self.is_dense:
-            return self.project(self.value, tokens)
-        x, y = tokens[..., : self.input_dim], tokens[..., self.input_dim :]
-        return torch.cat([_project(self.value_inputs, x), _project(self.value_labels, y)], dim=-1)
-
-    def project(
-        self,
-        weights: Float[torch.Tensor, "head size size"],
-        tokens: Float[torch.Tensor, "*batch time width"],
-    ) -> Float[torch.Tensor, "*batch head time size"]:
-        """Return W_h x, or W_h z where all is dense, for every head h."""
-        return _project(weights, tokens[..., : weights.shape[-1]])
+            return _project(self.value, tokens)
+        labels = tokens[..., self.input_dim :]
+        return torch.cat(
+            [_project(self.value_inputs, tokens), _project(self.value_labels, labels)], dim=-1
+        )
 
 
 def _project(
-    weights: Float[torch.Tensor, "head size size"], tokens: Float[torch.Tensor, "*batch time size"]
+    weights: Float[torch.Tensor, "head size size"], tokens: Float[torch.Tensor, "*batch time width"]
 ) -> Float[torch.Tensor, "*batch head time size"]:
-    return torch.einsum("...tj,hij->...hti", tokens, weights)
+    """Return W_h z, or W_h x where W_h has the size of the inputs, for every head h."""
+    seen = tokens[..., : weights.shape[-1]]
+    return torch.einsum("...tj,hij->...hti", seen, weights)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -55,7 +55,7 @@ class GaussianProcess(Family):
     )
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _consistent(self) -> GaussianProcess:
         if min(self.spectrum) <= 0:
             raise ValueError(f"spectrum: {min(self.spectrum)} is not a positive eigenvalue")
         largest = self.kernel.scale * max(self.spectrum)

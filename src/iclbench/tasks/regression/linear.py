@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -46,7 +46,7 @@ class LinearRegression(Family):
     )
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _consistent(self) -> LinearRegression:
         if self.nonzeros is not None and self.nonzeros >= self.dim:
             raise ValueError(
                 f"nonzeros: {self.nonzeros} of dim {self.dim} coordinates is not sparse; give "

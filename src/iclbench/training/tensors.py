@@ -4,41 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+from iclbench.files import DamagedFileError, written_aside
 from iclbench.lazy import torch
 
 
-class DamagedFileError(Exception):
-    """A file of tensors is cut short, altered, or something else altogether."""
-
-
 def write_tensors(path: Path, tensors: dict[str, torch.Tensor], content: Any) -> None:
-    """Write tensors and JSON as one safetensors file, which appears whole or not at all.
-
-    The same tensors and content give the same bytes.
-    """
-    from safetensors.torch import save
+    """Write tensors and JSON as one safetensors file; the same ones give the same bytes."""
+    from safetensors.torch import save_file
 
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps({"content": content, "sha256": _digest(tensors, content)})
-    data = save(tensors, metadata={"json": text})
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with aside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    with written_aside(path) as aside:
+        save_file(tensors, aside, metadata={"json": text})
 
 
 def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], Any]:
@@ -55,9 +35,10 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], Any]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         content, digest = record["content"], record["sha256"]
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise DamagedFileError(f"{path}: cannot be read ({error}); remove it") from error
+        message = f"{path}: not a tensor file of this project ({error}); delete it and run again"
+        raise DamagedFileError(message) from error
     if digest != _digest(tensors, content):
-        raise DamagedFileError(f"{path}: its content has changed since it was written; remove it")
+        raise DamagedFileError(f"{path}: altered since it was written; delete it and run again")
     return tensors, content
 
 
@@ -65,5 +46,5 @@ def _digest(tensors: dict[str, torch.Tensor], content: Any) -> str:
     digest = hashlib.sha256(json.dumps(content).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

@@ -1,0 +1,162 @@
+"""What a run makes, and what a second run makes again."""
+
+import os
+import re
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from conftest import fresh_tree
+
+from iclbench.records import read
+
+pytestmark = [pytest.mark.dag, pytest.mark.xdist_group("dag")]
+
+
+def tables(tree):
+    results = tree.path / "results"
+    return {str(path.relative_to(results)): path for path in results.rglob("*.parquet")}
+
+
+def test_a_run_makes_figures_rows_and_report(finished):
+    results = finished.path / "results"
+    for name in ("leaderboard", "training"):
+        for suffix in (".pdf", ".png", ".parquet"):
+            assert (results / "figures" / (name + suffix)).stat().st_size > 0
+    rows = read(results / "metrics")
+    assert set(rows.family) == {"trained", "constructed", "solver", "reference"}
+    assert set(rows.scale) == {"smoke"}
+    assert not (results / "checkpoints").exists() or not any((results / "checkpoints").rglob("*.*"))
+
+
+def test_the_report_works_offline(finished, tmp_path):
+    tree = finished.copy(tmp_path / "tree")
+    tree.snakemake("--report", "results/report.html")
+    report = (tree.path / "results" / "report.html").read_text()
+    assert "leaderboard" in report
+    assert not re.findall(r'<(?:script|link|img)[^>]+(?:src|href)="https?:', report)
+
+
+def test_nothing_is_done_twice(finished):
+    assert finished.due() == set()
+
+
+def test_touching_every_source_reruns_nothing(finished, tmp_path):
+    tree = finished.copy(tmp_path / "tree")
+    made = (tree.path / "results", tree.path / ".snakemake")
+    for path in tree.path.rglob("*"):
+        if path.is_file() and not any(path.is_relative_to(folder) for folder in made):
+            path.touch()
+    assert tree.due() == set()
+
+
+def test_a_comment_in_a_solver_reruns_nothing(finished, tmp_path):
+    tree = finished.copy(tmp_path / "tree")
+    source = tree.path / "src/iclbench/solvers/newton.py"
+    source.write_text("# Thoughts.\n" + source.read_text().replace('"""', '"""In short: ', 1))
+    assert tree.due() == set()
+
+
+def test_results_copied_to_another_clone_are_up_to_date(finished, tmp_path):
+    tree = fresh_tree(tmp_path / "tree")
+    shutil.rmtree(tree.path / "results")
+    shutil.copytree(finished.path / "results", tree.path / "results")
+    assert tree.due() == set()
+
+
+def test_a_changed_solver_reruns_what_depends_on_it(finished, tmp_path):
+    tree = finished.copy(tmp_path / "tree")
+    source = tree.path / "src/iclbench/solvers/newton.py"
+    source.write_text(source.read_text() + "\n\nCHANGED = True\n")
+    due = tree.due()
+    with_newton = {
+        f"results/metrics/leaderboard/{plan.stem}.parquet"
+        for plan in (tree.path / "results/plan/predict/leaderboard").glob("*.json")
+        if '"newton"' in plan.read_text().partition('"methods"')[2]
+    }
+    assert {path for path in due if path.startswith("results/metrics")} == with_newton
+    assert not [path for path in due if path.startswith(("results/models", "results/prompts"))]
+
+
+def test_a_deleted_figure_alone_is_drawn_again(finished, tmp_path):
+    tree = finished.copy(tmp_path / "tree")
+    figure = tree.path / "results/figures/leaderboard.pdf"
+    before = figure.read_bytes()
+    figure.unlink()
+    due = tree.due("fig_leaderboard")
+    assert due == {f"results/figures/leaderboard.{suffix}" for suffix in ("pdf", "png", "parquet")}
+    tree.snakemake("fig_leaderboard", "--cores", "1")
+    assert figure.read_bytes() == before
+
+
+def test_a_new_task_runs_alone(finished, tmp_path):
+    tree = finished.copy(tmp_path / "tree")
+    task = (
+        "summary: Three points in turn.\nlength: 9\ndynamics: {kind: periodic, dim: 3, period: 3}\n"
+    )
+    (tree.path / "config/tasks/triangle.yaml").write_text(task)
+    scale = tree.path / "config/scales/smoke.yaml"
+    scale.write_text(scale.read_text().replace("tasks: [", "tasks: [triangle, "))
+    due = {Path(path).with_suffix("").as_posix() for path in tree.due()}
+    others = {path for path in due if "triangle" not in path}
+    assert others == {"results/figures/leaderboard", "results/figures/training"}
+    assert {"results/prompts/triangle", "results/metrics/leaderboard/triangle"} < due
+
+
+def test_a_killed_run_resumes_to_the_same_bytes(finished, tmp_path):
+    """In another folder, so this shows as well that two runs give the same bytes."""
+    tree = fresh_tree(tmp_path / "tree")
+    often = ("--config", "checkpoint_every=0.05")
+    process = tree.start("--cores", "2", *often)
+    killed = kill_a_training(tree, process)
+    output, _ = process.communicate()
+    assert process.returncode != 0, output
+    tree.snakemake("--cores", "2", *often)
+    assert "resum" in (tree.path / f"results/logs/train/{killed}.log").read_text()
+    assert tables(tree).keys() == tables(finished).keys()
+    for name, path in tables(tree).items():
+        assert pq.read_table(path).equals(pq.read_table(tables(finished)[name])), name
+    assert same_models(tree, finished)
+
+
+def same_models(one, other):
+    models = sorted(one.path.glob("results/models/*/*.safetensors"))
+    return models and all(
+        path.read_bytes() == (other.path / path.relative_to(one.path)).read_bytes()
+        for path in models
+    )
+
+
+def kill_a_training(tree, process):
+    """Kill the first training job that has written a checkpoint; return its name."""
+    folder = tree.path / "results/checkpoints"
+    while process.poll() is None:
+        for checkpoint in folder.rglob("*.safetensors"):
+            name = checkpoint.parent.relative_to(folder).as_posix()
+            for job in Path("/proc").glob("[0-9]*/cmdline"):
+                try:
+                    command = job.read_bytes().decode()
+                    here = (job.parent / "cwd").resolve() == tree.path.resolve()
+                except OSError:
+                    continue
+                if here and f"\0train\0results/plan/train/{name}.json" in command:
+                    os.kill(int(job.parent.name), signal.SIGKILL)
+                    return name
+        time.sleep(0.005)
+    pytest.fail("no training was caught in the middle")
+    return None
+
+
+def test_bad_settings_stop_before_any_job(finished, tmp_path):
+    tree = finished.copy(tmp_path / "tree")
+    path = tree.path / "config/tasks/haar.yaml"
+    path.write_text(path.read_text().replace("haar", "har"))
+    process = tree.start("--cores", "1")
+    output, _ = process.communicate()
+    assert process.returncode != 0
+    assert "config/tasks/haar.yaml: dynamics.kind: 'har' is not a kind of dynamics" in output
+    assert "did you mean 'haar'?" in output
+    assert "Traceback" not in output
