@@ -42,12 +42,12 @@ def test_every_file_is_valid_at_every_scale(scale):
     assert plan.figures
 
 
-@pytest.mark.parametrize("name", schemas())
+@pytest.mark.parametrize("name", sorted(schemas()))
 def test_the_schemas_are_those_of_the_settings(name):
     assert (ROOT / "config/schema" / name).read_text() == schemas()[name], "run `make schema`"
 
 
-@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize("room", sorted(ROOMS))
 def test_every_file_names_its_schema(room):
     for path in (ROOT / "config" / room).glob("*.yaml"):
         first = path.read_text().splitlines()[0]
@@ -83,7 +83,7 @@ def sample(task, batch):
     return torch.from_numpy(prompts.inputs), torch.from_numpy(prompts.outputs)
 
 
-@pytest.mark.parametrize(("path", "name"), pairs())
+@pytest.mark.parametrize(("path", "name"), list(pairs()))
 def test_the_future_changes_nothing(path, name):
     """Position t is predicted from the pairs before t and x_t alone, for every method and task."""
     config = shipped()

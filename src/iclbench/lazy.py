@@ -6,13 +6,26 @@ parametrise. Importing torch costs a second or more; reading a YAML file must no
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
 else:
-    import lazy_loader
 
-    torch = lazy_loader.load("torch")
+    class _Lazy(ModuleType):
+        """A module that loads on the first look at it.
+
+        ``importlib.util.LazyLoader`` leaves its stand-in in ``sys.modules``, where matplotlib looks
+        for torch and would load it.
+        """
+
+        def __getattr__(self, name: str) -> Any:
+            value = getattr(import_module(self.__name__), name)
+            setattr(self, name, value)
+            return value
+
+    torch = _Lazy("torch")
 
 __all__ = ["torch"]

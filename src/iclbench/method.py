@@ -18,6 +18,9 @@ class Method(Settings, ABC):
     is what this benchmark is for.
     """
 
+    kind: str
+    """The name of this kind in its room's registry."""
+
     @property
     def needs(self) -> frozenset[Fact]:
         """What must hold of a task for this method to work on it; by default nothing."""

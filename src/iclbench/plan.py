@@ -18,6 +18,7 @@ from iclbench.config.files import ModelFile, SolverFile, TaskFile
 from iclbench.config.reading import Config, chosen
 from iclbench.digests import canonical, digest_code
 from iclbench.models.trained import TrainedModel
+from iclbench.registry import locations
 from iclbench.settings import Settings
 
 
@@ -125,7 +126,7 @@ def make_plan(config: Config) -> Plan:
             figures[figure.name] = figure
             files[f"draw/{figure.name}.json"] = _plan_of(
                 "draw",
-                [f"iclbench.plotting.{figure.kind}"],
+                [locations("figures")[figure.kind].partition(":")[0]],
                 kind=figure.kind,
                 task=figure.task,
                 scale=config.run.scale,

@@ -275,7 +275,7 @@ def test_gpt2_agrees_with_one_written_down_by_hand():
         return unit * w[f"{name}.weight"] + w[f"{name}.bias"]
 
     def gelu(x):
-        return x / 2 * (1 + torch.tanh((2 / math.pi) ** 0.5 * (x + 0.044715 * x**3)))
+        return x / 2 * (1 + torch.erf(x / math.sqrt(2)))
 
     def predictions(x, y):
         tokens = []

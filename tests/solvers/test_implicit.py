@@ -59,9 +59,7 @@ def test_its_error_is_of_first_order_away_from_the_solution():
     exact = hypergradient(inner_gradient, outer_loss, solution(Y), Y)
     direction = torch.from_numpy(np.random.default_rng(1).normal(size=5))
     errors = [
-        (
-            hypergradient(inner_gradient, outer_loss, solution(Y) + h * direction, Y) - exact
-        ).norm()
+        (hypergradient(inner_gradient, outer_loss, solution(Y) + h * direction, Y) - exact).norm()
         for h in (1e-3, 1e-4)
     ]
     assert abs(torch.log10(errors[0] / errors[1]) - 1) < 0.05

@@ -18,9 +18,7 @@ def sphere(seed, *shape):
 
 
 def solver(kind, penalty, scale=1.0):
-    return KernelRidge(
-        kind="kernel_ridge", kernel=Kernel(kind=kind, scale=scale), penalty=penalty
-    )
+    return KernelRidge(kind="kernel_ridge", kernel=Kernel(kind=kind, scale=scale), penalty=penalty)
 
 
 def moduli(K):
@@ -82,10 +80,10 @@ def test_the_mean_of_the_process_attains_the_bayes_loss(kind):
     """x = Sigma^{1/2} xi, xi on the sphere of R^5, Sigma = diag(1, 1, 0.25, 2.25, 1)."""
     axes = torch.tensor([1, 1, 0.25, 2.25, 1], dtype=torch.float64).sqrt()
     for n, expected in BAYES[kind].items():
-        x = sphere(n, 1000, n + 1, 5) * axes
+        x = sphere(n, 8000, n + 1, 5) * axes
         K = moduli(Kernel(kind=kind).gram(x, x))
         values, vectors = torch.linalg.eigh(K)
-        y = vectors @ (values.clamp_min(0).sqrt()[..., None] * draw(n + 1, 1000, n + 1, 16))
+        y = vectors @ (values.clamp_min(0).sqrt()[..., None] * draw(n + 1, 8000, n + 1, 4))
         method = solver(kind, 0.0)
         loss = (method.predict(x, y)[0, :, n] - y[:, n]).square().mean().item()
         assert loss == pytest.approx(expected, rel=0.05, abs=1e-8)

@@ -14,6 +14,9 @@ from iclbench.settings import Settings
 class Attention(Settings, ABC):
     """A causal map from queries, keys and values to outputs; heads are a leading dimension."""
 
+    kind: str
+    """The name of this kind in its room's registry."""
+
     gates: ClassVar[int] = 0
     """How many numbers in (0, 1) a token and head hand in besides query, key and value."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -14,10 +14,15 @@ from iclbench.settings import Settings
 from iclbench.tasks.family import Family
 from iclbench.training.settings import Training
 
-Dynamics = any_of("dynamics")
-Regression = any_of("regression")
-Model = any_of("models")
-Solver = any_of("solvers")
+if TYPE_CHECKING:
+    Dynamics = Regression = Family
+    Model = Method | TrainedModel
+    Solver = Method
+else:
+    Dynamics = any_of("dynamics")
+    Regression = any_of("regression")
+    Model = any_of("models")
+    Solver = any_of("solvers")
 
 Summary = Annotated[
     str, Field(min_length=1, max_length=200, description="one line on what this is, for tables")
@@ -58,7 +63,9 @@ class TaskFile(Settings):
     @property
     def family(self) -> Family:
         """The distribution over prompts."""
-        return self.regression if self.dynamics is None else self.dynamics
+        family = self.dynamics or self.regression
+        assert family is not None
+        return family
 
 
 class ModelFile(Settings):

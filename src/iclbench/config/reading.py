@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -169,18 +169,19 @@ def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _origin(layers: list[tuple[str, Place, Mapping[str, Any]]]) -> Any:
+def _origin(layers: Sequence[tuple[str, Place, Mapping[str, Any]]]) -> Any:
     """Return the function from a key path to the file, and the place in it, that set it."""
 
     def origin(place: Place) -> tuple[str, Place]:
         for file, prefix, layer in reversed(layers if place else layers[:1]):
             value: Any = layer
             for step in place:
-                inside = isinstance(value, dict) and step in value
-                inside |= isinstance(value, list) and isinstance(step, int) and step < len(value)
-                if not inside:
+                if isinstance(value, dict) and step in value:
+                    value = value[step]
+                elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+                    value = value[step]
+                else:
                     break
-                value = value[step]
             else:
                 return file, prefix
         return layers[0][0], ()

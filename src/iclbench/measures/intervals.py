@@ -18,10 +18,10 @@ def half_width(
         count: n.
         level: The probability that the interval covers the mean of normal values.
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     enough = np.maximum(count, 2)
-    width = t.ppf((1 + level) / 2, enough - 1) * deviation / np.sqrt(enough)
+    width = stdtrit(enough - 1, (1 + level) / 2) * deviation / np.sqrt(enough)
     return np.where(count < 2, np.nan, width)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 from jaxtyping import Float
 
 from iclbench.lazy import torch
 
-Predict = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+Predict: TypeAlias = "Callable[[torch.Tensor, torch.Tensor], torch.Tensor]"
 
 
 def induced_weights(

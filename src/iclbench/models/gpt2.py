@@ -28,6 +28,14 @@ class GPT2(TrainedModel):
         default=Softmax(kind="softmax", scale="inverse_sqrt"), description="the attention of a head"
     )
 
+    init_std: float = Field(
+        default=0.02,
+        gt=0,
+        le=10,
+        description="standard deviation of the initial weights; narrow models learn sooner from "
+        "1 / sqrt(width)",
+    )
+
     @model_validator(mode="after")
     def _splits(self) -> GPT2:
         if self.width % self.heads:

@@ -28,6 +28,9 @@ class TrainedModel(Settings, ABC):
     sees detached hidden states: it learns and the transformer does not feel it.
     """
 
+    kind: str
+    """The name of this kind in its room's registry."""
+
     layers: int = Field(default=1, ge=1, le=128, description="L, the depth")
 
     @property

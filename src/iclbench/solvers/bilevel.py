@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 from math import log
-from typing import Literal, NamedTuple, Self
+from typing import Literal, NamedTuple
 
 from jaxtyping import Float, Int
 from pydantic import Field, model_validator
@@ -71,7 +71,8 @@ class Bilevel(Method):
     along the normalised gradient, by a step that starts at one e-fold, doubles while directions
     agree, halves where they turn, and is undone and quartered where the loss does not fall. The
     penalty stays within a factor 1e4 of its initial value, the scale within 100. Works in float64,
-    whatever the inputs.
+    whatever the inputs. A prediction is NaN only where the fit of all pairs is itself singular or
+    overflows.
 
     Source: the ridge problem of Ye et al. 2024 (arXiv 2402.16748) in context, with one penalty in
     place of one a coordinate (derived).
@@ -85,7 +86,7 @@ class Bilevel(Method):
     steps: int = Field(default=20, ge=0, le=1000, description="number of outer steps")
 
     @model_validator(mode="after")
-    def _inner_problem_is_convex(self) -> Self:
+    def _inner_problem_is_convex(self) -> Bilevel:
         if self.kernel.kind == "relu":
             raise ValueError(
                 "kernel.kind 'relu' is indefinite, so that the inner problem has no minimum; "
@@ -104,8 +105,8 @@ class Bilevel(Method):
         inputs: Float[torch.Tensor, "batch time p"],
         outputs: Float[torch.Tensor, "batch time q"],
     ) -> Float[torch.Tensor, "iterate batch time q"]:
-        # Every prefix has Gram matrices of its own: some prompts at a time, so that they fit.
-        size = max(1, 2**24 // inputs.shape[1] ** 3)
+        # Every prefix has Gram matrices of its own: as many prompts at a time as the cache holds.
+        size = max(1, 2**21 // inputs.shape[1] ** 3)
         parts = zip(inputs.double().split(size), outputs.double().split(size), strict=True)
         return torch.cat([self._refit(x, y) for x, y in parts], dim=1).to(inputs.dtype)
 

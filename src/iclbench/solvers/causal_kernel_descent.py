@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from jaxtyping import Float
 from pydantic import Field, model_validator
@@ -54,7 +54,7 @@ class CausalKernelDescent(Method):
     )
 
     @model_validator(mode="after")
-    def _softmax_is_normalised(self) -> Self:
+    def _softmax_is_normalised(self) -> CausalKernelDescent:
         if self.relative and self.attention.kind == "softmax":
             raise ValueError(
                 "relative: true does not apply to softmax attention, whose weights are at most 1; "

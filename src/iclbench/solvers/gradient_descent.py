@@ -50,12 +50,11 @@ class GradientDescent(Method):
     step: (
         Step
         | Annotated[tuple[Step, ...], Field(min_length=1, max_length=100_000)]
-        | Literal["stable", "optimal", "harmonic"]
+        | Literal["stable", "optimal"]
     ) = Field(
         default="optimal",
-        description="eta: one for all positions, or a list with one a position, or of each prefix: "
-        "stable is 1/l_max, optimal 2/(l_min + l_max) over the nonzero eigenvalues of S, "
-        "harmonic p/(t + p - 1), the best one step from t inputs uniform on the unit sphere",
+        description="eta: one for all positions, a list with one a position, or of each prefix: "
+        "stable is 1/l_max, optimal 2/(l_min + l_max) over the nonzero eigenvalues of S",
     )
     iterations: Iterations = Field(
         default=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024),
@@ -73,11 +72,7 @@ class GradientDescent(Method):
     @property
     @override
     def needs(self) -> frozenset[Fact]:
-        if self.normalise:
-            return frozenset({"autoregressive", "unit-norm inputs"})
-        if self.step == "harmonic":
-            return frozenset({"unit-norm inputs"})
-        return frozenset()
+        return frozenset({"autoregressive", "unit-norm inputs"}) if self.normalise else frozenset()
 
     @property
     @override
@@ -109,16 +104,13 @@ class GradientDescent(Method):
 
     def steps(self, values: Float[torch.Tensor, "batch time p"]) -> Float[torch.Tensor, "*#b #t 1"]:
         """Return eta for the eigenvalues of S_t, ascending."""
-        length, p = values.shape[1:]
+        length = values.shape[1]
         match self.step:
             case "stable":
                 return reciprocal(values[..., -1:])
             case "optimal":
                 least = values.where(values > 0, torch.inf).amin(-1, keepdim=True)
                 return 2 / (least + values[..., -1:])
-            case "harmonic":
-                seen = torch.arange(length, dtype=values.dtype, device=values.device)
-                return (p / (seen.clamp_min(1) + p - 1)).reshape(1, length, 1)
             case tuple():
                 if len(self.step) < length:
                     raise ValueError(

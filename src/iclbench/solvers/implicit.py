@@ -48,5 +48,5 @@ def hypergradient(
     grad_x, grad_y = torch.func.grad(outer_loss, argnums=(0, 1))(x, y)
     if solve is None:
         solve = partial(torch.linalg.tensorsolve, torch.func.jacrev(inner_gradient)(x, y))
-    _, pullback = torch.func.vjp(partial(inner_gradient, x), y)
+    pullback = torch.func.vjp(partial(inner_gradient, x), y)[1]
     return grad_y - pullback(solve(grad_x))[0]

@@ -56,7 +56,7 @@ class RandomisedKaczmarz(Method):
             if n in self.iterations:
                 predictions.append((weights @ inputs.unsqueeze(-1)).squeeze(-1))
             if n < self.iterations[-1]:
-                drawn = torch.searchsorted(cumulative, uniform[n] * total, right=True)
+                drawn = torch.searchsorted(cumulative, total * float(uniform[n]), right=True)
                 # Rounding may reach the end of the prefix, and the first prefix has no pair.
                 drawn = drawn.minimum(time - 1).clamp_min(0)
                 x, y = inputs[batch, drawn].unsqueeze(-1), outputs[batch, drawn]

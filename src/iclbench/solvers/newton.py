@@ -26,7 +26,9 @@ class Newton(Method):
     Fu et al. 2024 (arXiv 2310.17086), section 3. On the scale: iterations converge for
     0 < alpha < 2 / l_max^2. The paper prints 2 / ||S S^T||_2, its very border, where the direction
     of l_max is lost from the first iteration on; its figures are those of 2 / ||S S^T||_F (derived)
-    and its code has half of that, one iteration later.
+    and its code has half of that, one iteration later. While the inputs seen span one direction
+    (t = 1) the two norms agree, and 2 / ||S S^T||_F predicts 0 there as well (derived). Works in
+    float64, whatever the inputs.
     """
 
     kind: Literal["newton"] = Field(
@@ -60,18 +62,22 @@ class Newton(Method):
         values, query, target = spectrum(inputs, outputs)
         values = values + self.regularisation
         modes = (query * reciprocal(values)).unsqueeze(-1) * target
-        contraction = self.scale(values) * values.square()
-        predictions = approach(modes, contraction, (2**k for k in self.iterations))
+        predictions = approach(modes, self.contraction(values), (2**k for k in self.iterations))
         return predictions.to(inputs.dtype)
 
-    def scale(self, values: Float[torch.Tensor, "batch time p"]) -> Float[torch.Tensor, "*#b #t 1"]:
-        """Return alpha for the eigenvalues of S_t, ascending; 0 where S_t = 0."""
+    def contraction(
+        self, values: Float[torch.Tensor, "batch time p"]
+    ) -> Float[torch.Tensor, "batch time p"]:
+        """Return alpha l^2 for the eigenvalues l of S_t, ascending."""
+        squares = values.square()
         match self.initial_scale:
-            case "frobenius":
-                return 2 * reciprocal(values.square().norm(dim=-1, keepdim=True))
-            case "code":
-                return reciprocal(values.square().norm(dim=-1, keepdim=True))
+            case "frobenius" | "code":
+                largest = squares.norm(dim=-1, keepdim=True)
             case "spectral":
-                return 2 * reciprocal(values[..., -1:].square())
+                largest = squares[..., -1:]
             case _:
-                return values.new_full((1, 1, 1), self.initial_scale)
+                return self.initial_scale * squares
+        # As a ratio first, so that at the border alpha l^2 = 2 to the last bit.
+        return (1 if self.initial_scale == "code" else 2) * (squares / largest).where(
+            largest > 0, 0.0
+        )

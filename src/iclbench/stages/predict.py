@@ -16,7 +16,7 @@ from iclbench.method import Method
 from iclbench.models.trained import TrainedModel
 from iclbench.records import collect_provenance, left_out, make_rows, write
 from iclbench.stages.job import Job, read_job, read_kind
-from iclbench.training import store
+from iclbench.training.trained import load, predict
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ def _runs(job: Job, tensors: dict[str, torch.Tensor], models: dict[str, Path]) -
         if isinstance(method, Method):
             yield Run(name, family, 0, method.iterates, method.predict(inputs, outputs))
         elif isinstance(method, TrainedModel):
-            trained = store.load(models[name])
-            predictions = store.predict(trained, method, inputs, outputs)
+            trained = load(models[name])
+            predictions = predict(trained, method, inputs, outputs)
             for seed, each in zip(trained.seeds, predictions, strict=True):
                 yield Run(name, family, seed, method.iterates, each)
 

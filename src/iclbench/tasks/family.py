@@ -15,9 +15,11 @@ from iclbench.tasks.prompts import Prompts
 class Family(Settings, ABC):
     """A distribution over prompts; one class a kind of dynamics or of regression.
 
-    Everything is drawn in float64 from the generator that is handed in, all prompts at once. Each
-    concrete class has a field ``kind``, its name in the registry.
+    Everything is drawn in float64 from the generator that is handed in, all prompts at once.
     """
+
+    kind: str
+    """The name of this kind in its room's registry."""
 
     @property
     @abstractmethod

@@ -20,7 +20,9 @@ class GPT2Network(nn.Module):
         super().__init__()
         self.layers = settings.layers
         self.read_in = nn.Linear(input_dim, settings.width)
-        self.positions = nn.Parameter(0.02 * torch.randn(2 * length - 1, settings.width))
+        self.positions = nn.Parameter(
+            settings.init_std * torch.randn(2 * length - 1, settings.width)
+        )
         self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.layers))
         self.norm = nn.LayerNorm(settings.width)
         self.readout = nn.Linear(settings.width, 1)
@@ -64,8 +66,8 @@ class Block(nn.Module):
         for linear in self.modules():
             if isinstance(linear, nn.Linear):
                 is_residual = linear in (self.mix, self.contract)
-                std = 0.02 / (2 * settings.layers) ** 0.5 if is_residual else 0.02
-                nn.init.normal_(linear.weight, std=std)
+                scale = (2 * settings.layers) ** -0.5 if is_residual else 1
+                nn.init.normal_(linear.weight, std=settings.init_std * scale)
                 nn.init.zeros_(linear.bias)
 
     def forward(
@@ -79,7 +81,7 @@ class Block(nn.Module):
         gates = None if self.gates is None else self.split(self.gates(normed).sigmoid())
         attended = self.attention.attend(query, key, value, gates)
         x = x + self.mix(attended.transpose(-3, -2).flatten(-2))
-        hidden = nn.functional.gelu(self.expand(self.mlp_norm(x)), approximate="tanh")
+        hidden = nn.functional.gelu(self.expand(self.mlp_norm(x)))
         return x + self.contract(hidden)
 
     def split(

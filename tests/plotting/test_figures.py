@@ -1,0 +1,312 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import same_color
+
+from iclbench.plotting.context import context
+from iclbench.plotting.iterates import iterates
+from iclbench.plotting.leaderboard import compact, leaderboard
+from iclbench.plotting.saving import save
+from iclbench.plotting.similarity import similarity
+from iclbench.plotting.style import FAMILIES, SHIPPED, look
+from iclbench.plotting.summaries import last_quarter, of_metric, over_seeds
+from iclbench.plotting.training import training
+
+sys.path.insert(0, str(Path(__file__).parent))
+from synthetic import METHODS, TASKS, labels, make
+
+from iclbench.records import left_out, make_rows
+
+SOME = (
+    *("gpt2_tiny", "delta", "paired_softmax", "newton_layers", "ckd_linear", "gd", "newton", "ols"),
+    *("kaczmarz_exponential", "descent_linear", "ridge", "bayes", "oracle"),
+)
+SUFFIXES = ("pdf", "png", "parquet")
+DRAWN = {
+    "leaderboard": leaderboard,
+    "context": lambda rows: context(rows, "haar"),
+    "iterates": lambda rows: iterates(rows, "haar"),
+    "similarity": lambda rows: similarity(rows, "haar"),
+    "training": training,
+}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return make(("haar", "ill_conditioned", "noisy"), SOME, length=9)
+
+
+@pytest.fixture(scope="module")
+def all_rows():
+    return make(TASKS, seeds=2, length=8)
+
+
+def lines_of(axes):
+    return {line.get_label(): line for line in axes.lines if line.get_label()[0] != "_"}
+
+
+def names_beside(axes):
+    return [text for text in axes.texts if text.get_position()[0] > 1]
+
+
+def assert_inside(figure):
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw_without_rendering()
+    page = figure.bbox
+    for artist in (*figure.axes, *figure.texts, *figure.legends):
+        box = artist.get_tightbbox(renderer)
+        assert box.x0 >= page.x0 - 1, artist
+        assert box.y0 >= page.y0 - 1, artist
+        assert box.x1 <= page.x1 + 1, artist
+        assert box.y1 <= page.y1 + 1, artist
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+def test_everything_is_on_the_page_and_large_enough_to_read(all_rows, kind):
+    figure, _ = DRAWN[kind](all_rows)
+    assert_inside(figure)
+    for axes in figure.axes:
+        assert all(text.get_fontsize() >= 6 for text in axes.texts)
+        assert all(text.get_fontsize() >= 6 for text in axes.get_xticklabels())
+    assert "scale: laptop" in [text.get_text() for text in figure.texts]
+
+
+@pytest.mark.parametrize("kind", ["context", "iterates"])
+def test_names_beside_a_panel_do_not_overlap(all_rows, kind):
+    figure, _ = DRAWN[kind](all_rows)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    for axes in figure.axes:
+        boxes = sorted(
+            (text.get_window_extent(renderer) for text in names_beside(axes)), key=lambda b: b.y0
+        )
+        step = 8.5 / 72 * figure.dpi
+        centres = [(box.y0 + box.y1) / 2 for box in boxes]
+        assert len(boxes) == len(lines_of(axes))
+        assert np.all(np.diff(centres) > step - 2)
+
+
+def test_equal_rows_give_equal_files(tmp_path):
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]);"
+        "from test_figures import DRAWN, SOME, make, save;"
+        "rows = make(('haar', 'noisy'), SOME, length=6);"
+        "[save(*draw(rows), f'{sys.argv[2]}/{kind}') for kind, draw in DRAWN.items()]"
+    )
+    made = []
+    for salt in "12":  # the second starts seconds after the first: a date would differ
+        folder = tmp_path / salt
+        subprocess.run(
+            [sys.executable, "-c", code, str(Path(__file__).parent), str(folder)],
+            env=os.environ | {"PYTHONHASHSEED": salt},
+            check=True,
+        )
+        made.append({path.name: path.read_bytes() for path in folder.iterdir()})
+    assert set(made[0]) == {f"{kind}.{suffix}" for kind in DRAWN for suffix in SUFFIXES}
+    assert made[0] == made[1]
+
+
+def test_the_saved_table_is_the_table(tmp_path, rows):
+    figure, table = leaderboard(rows)
+    save(figure, table, tmp_path / "leaderboard")
+    saved = pd.read_parquet(tmp_path / "leaderboard.parquet")
+    pd.testing.assert_frame_equal(saved, table, check_dtype=False)
+
+
+def test_context_draws_its_table(rows):
+    figure, table = context(rows, "haar")
+    drawn = set()
+    for axes in figure.axes:
+        assert {"bayes", "oracle"} <= set(lines_of(axes))
+        for method, line in lines_of(axes).items():
+            points = table[table["method"] == method]
+            np.testing.assert_array_equal(line.get_xdata(), points["position"].astype(float))
+            np.testing.assert_array_equal(line.get_ydata(), points["value"])
+            drawn.add(method)
+    ran = of_metric(rows, "normalised_error", "haar")
+    assert drawn == set(table["method"]) == set(ran["method"])
+    last = ran.groupby("method")["iterate"].max()
+    assert table.groupby("method")["iterate"].unique().map(list).eq(last.map(lambda k: [k])).all()
+
+
+def test_iterates_draw_their_table(rows):
+    figure, table = iterates(rows, "haar")
+    layers, iterations = figure.axes
+    families = {name: family for family, name in zip(table["family"], table["method"], strict=True)}
+    for axes, kinds in ((layers, ("trained", "constructed")), (iterations, ("solver",))):
+        for method, line in lines_of(axes).items():
+            assert families[method] in (*kinds, "reference")
+            points = table[table["method"] == method]
+            if families[method] == "reference":
+                assert set(line.get_ydata()) == set(points["value"])
+            else:
+                np.testing.assert_array_equal(line.get_xdata(), points["iterate"].astype(float))
+                np.testing.assert_array_equal(line.get_ydata(), points["value"])
+    drawn = set(lines_of(layers)) | set(lines_of(iterations))
+    assert drawn == set(table["method"])
+    absent = set(of_metric(rows, "normalised_error", "haar")["method"]) - drawn
+    note = " ".join(text.get_text() for text in figure.texts)
+    assert all(method in note for method in absent)
+
+
+def test_training_draws_its_table(rows):
+    figure, table = training(rows)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == sorted(set(table["task"]))
+    for axes in figure.axes:
+        panel = table[table["task"] == axes.get_title(loc="left")]
+        assert (
+            set(lines_of(axes)) == set(panel["method"]) == {"gpt2_tiny", "delta", "paired_softmax"}
+        )
+        for method, line in lines_of(axes).items():
+            points = panel[panel["method"] == method]
+            np.testing.assert_array_equal(line.get_ydata(), points["value"])
+            raw = rows[(rows["metric"] == "training_loss") & (rows["method"] == method)]
+            raw = raw[raw["task"] == axes.get_title(loc="left")].pivot(
+                index="iterate", columns="seed", values="value"
+            )
+            np.testing.assert_allclose(points["value"], raw.median(axis=1, skipna=False))
+            np.testing.assert_array_equal(points["high"], raw.max(axis=1, skipna=False))
+
+
+def test_a_diverged_training_ends_in_a_cross(rows):
+    figure, table = training(rows)
+    noisy = next(axes for axes in figure.axes if axes.get_title(loc="left") == "noisy")
+    crosses = [line for line in noisy.lines if line.get_marker() == "x"]
+    points = table[(table["task"] == "noisy") & (table["method"] == "delta")]
+    last = points.dropna(subset="value").iloc[-1]
+    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in crosses] == [
+        (last["iterate"], last["value"])
+    ]
+
+
+def test_similarity_draws_its_table(rows):
+    figure, table = similarity(rows, "haar")
+    images = [image.get_array().data for axes in figure.axes for image in axes.get_images()]
+    groups = table.groupby(["method", "reference"])
+    assert len(images) == len(groups)
+    expected = [
+        group.pivot(index="iterate", columns="reference_iterate", values="value").to_numpy()
+        for _, group in groups
+    ]
+    for image in images:
+        assert any(image.shape == grid.shape and np.all(image == grid) for grid in expected)
+    best = table[table["best"]]
+    assert len(best) == len(table.groupby(["method", "reference", "iterate"]))
+    assert len(table["reference"].unique()) == 4
+    assert set(table["family"]) == {"trained"}
+
+
+def test_the_leaderboard_draws_its_table(rows):
+    figure, table = leaderboard(rows)
+    axes = figure.axes[0]
+    tasks = [label.get_text() for label in axes.get_xticklabels()]
+    methods = [label.get_text() for label in axes.get_yticklabels()]
+    heights = axes.get_yticks()
+    cells = {}
+    for text in axes.texts:
+        x, y = text.get_position()
+        nearest = int(np.abs(heights - y).argmin())
+        if x % 1 == 0.5 and abs(heights[nearest] - y) < 1e-9:
+            cells[tasks[int(x)], methods[nearest]] = text.get_text()
+    assert len(cells) == len(table) == 3 * len(SOME)
+    for row in table.itertuples():
+        said = {"ok": compact(row.value), "diverged": "×", "left out": row.letter}[row.status]
+        assert cells[row.task, row.method] == said
+    assert table.loc[table["status"] == "diverged", ["task", "method"]].to_numpy().tolist() == [
+        ["ill_conditioned", "gd"]
+    ]
+    ran = table[(table["status"] == "ok") & (table["family"] != "reference")]
+    for _, column in ran.groupby("task"):
+        exact = column["value"].clip(lower=1e-12)
+        assert (column["best"] == (exact == exact.min())).all()
+    key = "\n".join(text.get_text() for text in figure.texts)
+    for row in table.dropna(subset="letter").itertuples():
+        assert f"{row.letter}  {row.reason[:30]}" in key
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+@pytest.mark.parametrize("case", ["nothing", "left out", "one seed", "diverged", "alone", "exact"])
+def test_poor_rows_are_drawn_too(tmp_path, rows, kind, case):
+    rows = rows[rows["task"] == "haar"]
+    if case == "nothing":
+        rows = rows.iloc[:0]
+    if case == "left out":
+        rows = left_out(labels("haar", "gd"), "needs scalar outputs")
+    if case == "one seed":
+        rows = rows[rows["seed"] == 0]
+    if case == "diverged":
+        rows = rows.assign(value=np.nan, stderr=np.nan, status="diverged")
+    if case == "alone":
+        rows = rows[rows["method"] == "gpt2_tiny"]
+    if case == "exact":
+        rows = rows.assign(value=0.0, stderr=0.0)
+    figure, table = DRAWN[kind](rows)
+    save(figure, table, tmp_path / "figure")
+    assert_inside(figure)
+
+
+def test_a_look_depends_on_the_name_and_family_alone():
+    assert look("gpt2_tiny", "trained") == look("gpt2_tiny", "trained")
+    assert look("newton", "solver")["color"] == look("newton", "solver")["color"]
+    lines = {family: look("new", family) for family in FAMILIES}
+    assert lines["trained"]["marker"]
+    assert lines["trained"]["linestyle"] == "-"
+    assert lines["constructed"]["linestyle"] not in ("-", lines["solver"]["linestyle"])
+    assert lines["solver"]["linewidth"] < lines["trained"]["linewidth"]
+    grey = lines["reference"]["color"]
+    assert same_color(grey, "black") or same_color(grey, "0.5")
+
+
+@pytest.mark.parametrize("family", SHIPPED)
+def test_methods_that_are_shipped_look_different(family):
+    looks = [str(look(name, family)) for name in SHIPPED[family]]
+    assert len(set(looks)) == len(looks)
+
+
+def test_the_last_quarter_is_averaged():
+    value = np.arange(9.0)
+    errors = make_rows(
+        labels("haar", "gd"),
+        metric="normalised_error",
+        iterate=[[0], [1]],
+        position=np.arange(9),
+        value=[value, value * 2],
+        stderr=0.5,
+        n=8,
+    )
+    summary = last_quarter(errors).set_index("iterate")
+    assert summary["value"].to_dict() == {0: 7.5, 1: 15.0}
+    assert summary["stderr"].to_dict() == {0: 0.5, 1: 0.5}
+    errors.loc[errors["position"] == 8, "value"] = np.nan
+    assert last_quarter(errors)["value"].isna().all()
+
+
+def test_intervals_are_students_over_seeds_and_normal_over_prompts():
+    keys = ["task", "method", "family"]
+    one = pd.DataFrame({"task": "a", "method": "gd", "family": "solver", "value": [2.0]})
+    row = over_seeds(one.assign(stderr=0.1), keys).iloc[0]
+    np.testing.assert_allclose([row["low"], row["high"]], 2 * np.exp([-0.098, 0.098]))
+    row = over_seeds(one.assign(stderr=0.1, family="trained"), keys).iloc[0]
+    assert row["value"] == pytest.approx(2)
+    assert np.isnan([row["low"], row["high"]]).all()
+
+    logs = np.array([0.0, 1.0, 2.0])
+    many = pd.DataFrame({"task": "a", "method": "t", "family": "trained", "value": np.exp(logs)})
+    row = over_seeds(many.assign(stderr=0.1), keys).iloc[0]
+    half = 4.302653 / np.sqrt(3)
+    np.testing.assert_allclose(
+        np.log([row["low"], row["value"], row["high"]]), [1 - half, 1, 1 + half], rtol=1e-6
+    )
+    many.loc[1, "value"] = np.nan
+    assert over_seeds(many.assign(stderr=0.1), keys)[["value", "low", "high"]].isna().all().all()
+
+
+def test_synthetic_rows_hold_every_family():
+    assert set(METHODS.values()) == set(FAMILIES)
