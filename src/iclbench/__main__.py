@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -49,7 +50,10 @@ def _parser() -> argparse.ArgumentParser:
         "--checkpoints", type=Path, required=True, help="the folder to resume from and save to"
     )
     train.add_argument(
-        "--checkpoint-every", type=float, default=60, help="seconds between two checkpoints"
+        "--checkpoint-every",
+        type=float,
+        default=os.environ.get("ICLBENCH_CHECKPOINT_EVERY", "60"),
+        help="seconds between two checkpoints; by default $ICLBENCH_CHECKPOINT_EVERY, or 60",
     )
 
     predict = stages.add_parser("predict", help="run every method on a task's prompts")

@@ -17,20 +17,20 @@ for kind, names in PLAN.figures_of_kinds.items():
                 labels=labels_of,
             ),
             table="results/figures/{figure}.parquet",
-        wildcard_constraints:
-            figure="|".join(names),
         log:
             "results/logs/draw/{figure}.log",
         benchmark:
             "results/benchmarks/draw/{figure}.tsv"
+        wildcard_constraints:
+            figure="|".join(names),
         conda:
             "../../environment.yml"
         threads: 1
-        params:
-            labels=labels_of,
         resources:
             mem_mb=2000,
             runtime=10,
+        params:
+            labels=labels_of,
         shell:
             "python -m iclbench draw {input.plan} --figure {output.pdf} --rows {input.rows}"
             " 2> {log}"

@@ -1,20 +1,19 @@
 # The plan of the run: settings are read and checked here, before any job starts, and everything that
 # determines a job's result is written to its plan, which the job then reads as its input.
 
-import os
+import shlex
 import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-# Rules call `python -m iclbench`: the Python that runs Snakemake, also where Snakemake was started
-# by its path, and the sources that stand beside this workflow, also in a conda environment.
-SOURCES = str(Path(workflow.current_basedir).parent.parent / "src")
-sys.path.insert(0, SOURCES)
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [SOURCES, os.environ.get("PYTHONPATH")])
-)
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+# Rules call `python -m iclbench`: the sources that stand beside this workflow, and unless Snakemake
+# sets up an environment itself, the Python that runs it, also where it was started by its path.
+SOURCES = Path(workflow.current_basedir).parent.parent / "src"
+sys.path.insert(0, str(SOURCES))
+JOBS_SEE = f"export PYTHONPATH={shlex.quote(str(SOURCES))}; "
+if not workflow.deployment_settings.deployment_method:
+    JOBS_SEE += f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
 
 try:
     from iclbench.config.faults import ConfigError
@@ -30,9 +29,12 @@ try:
     SETTINGS = read_config(config, Path("config"))
 except ConfigError as error:
     raise WorkflowError(str(error))
-RUN = SETTINGS.run
 PLAN = make_plan(SETTINGS)
 PLAN.write(Path("results/plan"))
+
+# In the environment, and so no part of what determines a result.
+JOBS_SEE += f"export ICLBENCH_CHECKPOINT_EVERY={SETTINGS.run.checkpoint_every}; "
+shell.prefix(JOBS_SEE)
 
 
 wildcard_constraints:
@@ -47,7 +49,9 @@ def models_of(wildcards):
 
 
 def rows_of(wildcards):
-    return [f"results/metrics/{table}.parquet" for table in PLAN.tables(wildcards.figure)]
+    return [
+        f"results/metrics/{table}.parquet" for table in PLAN.tables(wildcards.figure)
+    ]
 
 
 def study_of(wildcards):

@@ -11,15 +11,14 @@ rule train_model:
         "results/logs/train/{task}/{model}.log",
     benchmark:
         "results/benchmarks/train/{task}/{model}.tsv"
+    # Long jobs first: a run that ends with one long job wastes the other cores.
+    priority: 10
     conda:
         "../../environment.yml"
     threads: 1
-    # Long jobs first: a run that ends with one long job wastes the other cores.
-    priority: 10
     resources:
         mem_mb=2000,
         runtime=720,
     shell:
         "python -m iclbench train {input.plan} --model {output.model} --rows {output.rows}"
-        " --checkpoints results/checkpoints/{wildcards.task}/{wildcards.model}"
-        " --checkpoint-every {RUN.checkpoint_every} 2> {log}"
+        " --checkpoints results/checkpoints/{wildcards.task}/{wildcards.model} 2> {log}"

@@ -89,8 +89,9 @@ def _draw(axes: Axes, table: pd.DataFrame, pairs: list[tuple[str, str]]) -> None
         else:
             depth = points["iterate"].astype(float)
             last = depth.iloc[-1]
-            mark = style["marker"] or ("." if len(points) == 1 else "")
-            axes.plot(depth, points["value"], label=method, **style | {"marker": mark})
+            if len(points) == 1:
+                style["marker"] = style["marker"] or "."
+            axes.plot(depth, points["value"], label=method, **style)
             axes.fill_between(
                 depth, points["low"], points["high"], color=style["color"], alpha=0.15, lw=0
             )

@@ -105,26 +105,26 @@ def _draw_cells(
     for index, (family, method) in enumerate(methods):
         above = GAP * (families.index(family) + 1)
         heights[method] = above + (index + 0.5) * CELL_HEIGHT
-    for row in table.itertuples():
-        x, y = tasks.index(str(row.task)), heights[row.method]
-        face, ink, text = "0.93", "0.35", row.letter
-        if row.status == "diverged":
+    for row in table.to_dict("records"):
+        x, y = tasks.index(row["task"]), heights[row["method"]]
+        face, ink, text = "0.93", "0.35", row["letter"]
+        if row["status"] == "diverged":
             face, ink, text = "black", "white", "×"
-        elif row.status == "ok":
-            shade = np.log10(np.maximum(row.value, 1e-300))
+        elif row["status"] == "ok":
+            shade = np.log10(np.maximum(row["value"], 1e-300))
             face = COLOURS(float(np.clip(RANGE(shade), 0, 1)))
             ink = "white" if np.dot(face[:3], (0.3, 0.59, 0.11)) < 0.5 else "black"
-            text = compact(float(row.value))
+            text = compact(row["value"])
         box = Rectangle((x, y - CELL_HEIGHT / 2), 1, CELL_HEIGHT, fc=face, ec="white", lw=0.6)
-        if row.status == "left out":
+        if row["status"] == "left out":
             box.set(hatch="/////", edgecolor="0.8")
         axes.add_patch(box)
-        if row.best:
+        if row["best"]:
             inset = (x + 0.03, y - 0.44 * CELL_HEIGHT)
             frame = Rectangle(inset, 0.94, 0.88 * CELL_HEIGHT, fill=False, ec=FRAME, lw=1.3)
             axes.add_patch(frame)
         words = axes.text(x + 0.5, y, text, size=NUMBER, color=ink, ha="center", va="center")
-        if row.status == "left out":
+        if row["status"] == "left out":
             words.set_bbox({"facecolor": face, "edgecolor": "none", "pad": 0.4})
     axes.set_xlim(0, max(1, len(tasks)))
     axes.set_ylim(GAP + len(methods) * CELL_HEIGHT + len(families) * GAP, 0)

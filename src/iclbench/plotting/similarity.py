@@ -87,10 +87,10 @@ def _draw(axes: Axes, table: pd.DataFrame) -> None:
     axes.set_facecolor("0.8")
     axes.imshow(grid, origin="lower", aspect="auto", cmap=COLOURS, norm=RANGE)
     best = table[table["best"]]
-    across = grid.columns.get_indexer(best["reference_iterate"])
+    across = grid.columns.get_indexer(pd.Index(best["reference_iterate"]))
     axes.plot(
         across,
-        grid.index.get_indexer(best["iterate"]),
+        grid.index.get_indexer(pd.Index(best["iterate"])),
         "o",
         ms=2.2,
         color="white",

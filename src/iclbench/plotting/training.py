@@ -65,6 +65,7 @@ def training(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
 
 
 def _draw(axes: Axes, table: pd.DataFrame) -> None:
+    log_axis([axes], table["value"], low=1e-12, high=1e12)
     for index, (name, points) in enumerate(table.groupby("method")):
         method = str(name)
         style = look(method, "trained")
@@ -81,6 +82,5 @@ def _draw(axes: Axes, table: pd.DataFrame) -> None:
             axes.plot(
                 last["iterate"], last["value"], "x", color=style["color"], ms=7, mew=2, zorder=5
             )
-    log_axis([axes], table["value"], low=1e-12, high=1e12)
     axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
