@@ -1,8 +1,8 @@
 """What a run consists of: its jobs, and for each job one file with everything that determines it.
 
 A job's plan holds the settings it works from and the digest of the code it runs. It is an input of
-the job like any other, compared by content: a job is out of date exactly when its plan or the results
-it reads have changed.
+the job like any other, compared by content: a job is out of date exactly when its plan or the
+results it reads have changed.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Plan:
         return [f"{drawn.study}/{task}" for task in tasks]
 
     def write(self, folder: Path) -> None:
-        """Write every job's plan below a folder; a file whose content stands already is not touched.
+        """Write every job's plan below a folder; a file that holds it already is not touched.
 
         Plans of jobs that no longer exist are removed.
         """

@@ -4,10 +4,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from docutils.core import publish_parts
+from jinja2 import Environment, StrictUndefined
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import same_color
 
@@ -23,7 +26,7 @@ from iclbench.plotting.training import training
 sys.path.insert(0, str(Path(__file__).parent))
 from synthetic import METHODS, TASKS, labels, make
 
-from iclbench.records import left_out, make_rows
+from iclbench.records import left_out, make_rows, read, write
 
 SOME = (
     *("gpt2_tiny", "delta", "paired_softmax", "newton_layers", "ckd_linear", "gd", "newton", "ols"),
@@ -122,6 +125,14 @@ def test_the_saved_table_is_the_table(tmp_path, rows):
     save(figure, table, tmp_path / "leaderboard")
     saved = pd.read_parquet(tmp_path / "leaderboard.parquet")
     pd.testing.assert_frame_equal(saved, table, check_dtype=False)
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+def test_rows_that_were_written_and_read_draw_the_same(tmp_path, rows, kind):
+    write(rows, tmp_path / "rows.parquet", {})
+    _, table = DRAWN[kind](read(tmp_path))
+    _, expected = DRAWN[kind](rows)
+    pd.testing.assert_frame_equal(table, expected, check_dtype=False)
 
 
 def test_context_draws_its_table(rows):
@@ -238,7 +249,7 @@ def test_the_leaderboard_draws_its_table(rows):
 
 @pytest.mark.parametrize("kind", DRAWN)
 @pytest.mark.parametrize("case", ["nothing", "left out", "one seed", "diverged", "alone", "exact"])
-def test_poor_rows_are_drawn_too(tmp_path, rows, kind, case):
+def test_poor_rows_are_drawn_too(rows, kind, case):
     rows = rows[rows["task"] == "haar"]
     if case == "nothing":
         rows = rows.iloc[:0]
@@ -253,8 +264,9 @@ def test_poor_rows_are_drawn_too(tmp_path, rows, kind, case):
     if case == "exact":
         rows = rows.assign(value=0.0, stderr=0.0)
     figure, table = DRAWN[kind](rows)
-    save(figure, table, tmp_path / "figure")
     assert_inside(figure)
+    said = [text.get_text() for text in figure.texts]
+    assert ("nothing was measured" in said) == table.empty
 
 
 def test_a_look_depends_on_the_name_and_family_alone():
@@ -315,3 +327,13 @@ def test_intervals_are_students_over_seeds_and_normal_over_prompts():
 
 def test_synthetic_rows_hold_every_family():
     assert set(METHODS.values()) == set(FAMILIES)
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+def test_every_figure_has_a_caption_that_can_be_set(kind):
+    caption = (Path(__file__).parents[2] / f"workflow/report/{kind}.rst").read_text(
+        encoding="utf-8"
+    )
+    job = SimpleNamespace(params=SimpleNamespace(labels={"task": "haar"}))
+    text = Environment(undefined=StrictUndefined).from_string(caption).render(snakemake=job)
+    assert publish_parts(text, writer="html", settings_overrides={"halt_level": 2})["body"]

@@ -81,7 +81,7 @@ def assert_states_close(one, other, **tolerance):
     ids=["attention_only", "delta", "gpt2", "paired"],
 )
 def test_an_ensemble_is_its_seeds_trained_apart(tmp_path, task, model):
-    training = plan(gradient_clip=0.5, schedule="cosine", warmup=5)
+    training = plan(gradient_clip=0.5, schedule="cosine", warmup=0.2)
     together = run(tmp_path / "together", model, training, task=task)
     for seed in (2, 0):
         alone = run(tmp_path / str(seed), model, training, seeds=[seed], task=task)
@@ -239,7 +239,7 @@ train(Slow(kind="haar", dim=3), 6, model, training, ("task", "model"), (0, 1, 2)
 
 
 def test_a_killed_run_resumes_to_the_same_bytes(tmp_path):
-    training = plan(steps=80, schedule="linear", warmup=30, log_every=25, gradient_clip=1.0)
+    training = plan(steps=80, schedule="linear", warmup=0.4, log_every=25, gradient_clip=1.0)
     folder = tmp_path / "killed"
     killed = subprocess.Popen(
         [sys.executable, "-c", SLOW_TRAINER, str(folder), training.model_dump_json()],

@@ -175,15 +175,12 @@ def _origin(layers: Sequence[tuple[str, Place, Mapping[str, Any]]]) -> Any:
     def origin(place: Place) -> tuple[str, Place]:
         for file, prefix, layer in reversed(layers if place else layers[:1]):
             value: Any = layer
-            for step in place:
-                if isinstance(value, dict) and step in value:
+            try:
+                for step in place:
                     value = value[step]
-                elif isinstance(value, list) and isinstance(step, int) and step < len(value):
-                    value = value[step]
-                else:
-                    break
-            else:
-                return file, prefix
+            except (LookupError, TypeError):
+                continue
+            return file, prefix
         return layers[0][0], ()
 
     return origin

@@ -78,7 +78,14 @@ VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {
 # The methods that are shipped, spread over colours and variants by their place in this list, so a
 # new name goes to its end. All others are placed by their name alone.
 SHIPPED: dict[str, tuple[str, ...]] = {
-    "trained": (),
+    "trained": (
+        "augmented",
+        "augmented_deep",
+        "gpt2",
+        "paired_linear",
+        "paired_softmax",
+        "plain",
+    ),
     "constructed": (
         "ckd_exponential",
         "ckd_linear",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
+from pydantic import ValidationError
 
 from iclbench.streams import stream
 from iclbench.tasks.family import Family
@@ -29,9 +31,6 @@ def batches(
 
     What a seed sees at a step comes from streams of that name, whatever the other seeds and the
     steps before.
-
-    Raises:
-        ValueError: If the curriculum reduces a dimension that the task does not have.
     """
     draw = _fresh if training.train_set is None else _from_set
     of_seeds = [draw(task, length, training, (*names, seed)) for seed in seeds]
@@ -54,9 +53,9 @@ def _fresh(
         if training.dims is None:
             prompts = task.sample(rng, training.batch, pairs)
             return prompts.inputs, prompts.outputs
-        dim = training.dims.at(step, task.input_dim)
-        prompts = _of_dimension(task, dim).sample(rng, training.batch, pairs)
-        zeros = [(0, 0), (0, 0), (0, task.input_dim - dim)]
+        smaller = _of_dimension(task, training.dims.at(step, task.input_dim))
+        prompts = smaller.sample(rng, training.batch, pairs)
+        zeros = [(0, 0), (0, 0), (0, task.input_dim - smaller.input_dim)]
         return np.pad(prompts.inputs, zeros), prompts.outputs
 
     return lambda step: draw(step // every)
@@ -83,13 +82,13 @@ def _from_set(
 
 
 def _of_dimension(task: Family, dim: int) -> Family:
-    """Return the task with fewer input coordinates: what remains of it if the others are zero."""
-    if "dim" not in type(task).model_fields:
-        raise ValueError(f"{task.kind} has no dimension to reduce; remove dims from training")
-    smaller = type(task).model_validate(task.model_dump() | {"dim": dim})
-    if smaller.output_dim != task.output_dim:
-        raise ValueError(
-            f"the outputs of {task.kind} have as many coordinates as its inputs, which a "
-            "curriculum cannot reduce; remove dims from training"
-        )
-    return smaller
+    """Return the task of this many input coordinates, or of as few as it allows beyond them.
+
+    What is left of a regression when the other coordinates of x are zero.
+    """
+    for candidate in range(dim, task.input_dim):
+        with suppress(ValidationError):  # no setting of this name, or at odds with another
+            smaller = type(task).model_validate(task.model_dump() | {"dim": candidate})
+            if (smaller.input_dim, smaller.output_dim) == (candidate, task.output_dim):
+                return smaller
+    return task

@@ -31,8 +31,11 @@ class Training(Settings):
     schedule: Literal["constant", "linear", "cosine"] = Field(
         default="constant", description="how the learning rate falls, to zero, after the warm-up"
     )
-    warmup: int = Field(
-        default=0, ge=0, le=10_000_000, description="steps over which the learning rate rises"
+    warmup: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="the part of all steps in which the learning rate rises",
     )
     gradient_clip: float | None = Field(
         default=None, gt=0, description="largest norm of a seed's gradient; null: not clipped"
@@ -50,7 +53,9 @@ class Training(Settings):
         description="prompts of a fixed training set, shuffled every epoch; null: always fresh",
     )
     dims: Ramp | None = Field(
-        default=None, description="curriculum: how many coordinates of x are not zero"
+        default=None,
+        description="curriculum: how many coordinates of x are not zero; a task that has no such "
+        "part, or none so small, is trained on the smallest there is",
     )
     points: Ramp | None = Field(
         default=None, description="curriculum: how many pairs a training prompt has"
@@ -61,10 +66,6 @@ class Training(Settings):
 
     @model_validator(mode="after")
     def _agrees(self) -> Training:
-        if self.warmup >= self.steps:
-            raise ValueError(
-                f"warmup ({self.warmup}) leaves none of the {self.steps} steps; make it smaller"
-            )
         if self.train_set is not None:
             if self.train_set % self.batch:
                 raise ValueError(
@@ -80,9 +81,10 @@ class Training(Settings):
 
     def rate(self, step: int) -> float:
         """Return the learning rate at a step as a fraction of its largest value."""
-        if step < self.warmup:
-            return (step + 1) / self.warmup
-        left = (self.steps - step) / (self.steps - self.warmup)
+        warmup = int(self.warmup * self.steps)
+        if step < warmup:
+            return (step + 1) / warmup
+        left = (self.steps - step) / (self.steps - warmup)
         match self.schedule:
             case "constant":
                 return 1.0
