@@ -115,8 +115,8 @@ FAULTS = {
     ),
     "settings that contradict each other": (
         "models/tiny",
-        MODEL.replace("1e-3}", "1e-3, warmup: 10}"),
-        ["training: warmup (10) leaves none of the 10 steps; make it smaller"],
+        MODEL.replace("1e-3}", "1e-3, train_set: 10}"),
+        ["training: train_set (10) is not a multiple of batch (4); make it one"],
     ),
     "unknown name": (
         "studies/main",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from iclbench.plotting.style import SHIPPED
 from iclbench.records import left_out, make_rows
 
 TASKS = (
@@ -18,10 +17,23 @@ TRAINED = (
     *("gpt2_small", "gpt2_tiny", "linear_attention", "softmax_attention", "relu_attention"),
     *("exponential_attention", "delta", "mesa", "paired_linear", "paired_softmax"),
 )
+CONSTRUCTED = (
+    *("ckd_exponential", "ckd_linear", "ckd_softmax", "delta_layer", "functional_gd_exponential"),
+    *("functional_gd_linear", "functional_gd_relu", "functional_gd_softmax", "gated_layer"),
+    *("mesa_layer", "newton_layers", "one_gd_step"),
+)
+SOLVERS = (
+    *("averaging", "bilevel_kernel_ridge", "bilevel_ridge", "conjugate_gradient"),
+    *("descent_exponential", "descent_linear", "descent_softmax", "descent_softmax_limit", "gd"),
+    *("gd_one_step_normalised", "gd_online", "gd_stable", "gp_mean_exponential"),
+    *("gp_mean_linear", "gp_mean_relu", "kaczmarz", "kaczmarz_cyclic", "kaczmarz_exponential"),
+    *("kaczmarz_randomised", "kernel_ridge_exponential", "kernel_ridge_relu"),
+    *("nearest_neighbours", "newton", "ols", "ridge", "ridge_strong", "zero"),
+)
 METHODS = (
     dict.fromkeys(TRAINED, "trained")
-    | dict.fromkeys(SHIPPED["constructed"], "constructed")
-    | dict.fromkeys(SHIPPED["solver"], "solver")
+    | dict.fromkeys(CONSTRUCTED, "constructed")
+    | dict.fromkeys(SOLVERS, "solver")
     | {"oracle": "reference", "bayes": "reference"}
 )
 REASONS = (
@@ -84,7 +96,7 @@ def errors_of(rng, task, method, seeds, length):
 
 def similarities_of(rng, task, method, seeds):
     depth = iterates_of(method)
-    for solver in SHIPPED["solver"]:
+    for solver in SOLVERS:
         steps = iterates_of(solver)
         best = np.linspace(0, len(steps) - 1, len(depth))[:, None]
         for seed in range(seeds):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from itertools import combinations, pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,14 +13,13 @@ import pytest
 from docutils.core import publish_parts
 from jinja2 import Environment, StrictUndefined
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import same_color
 
 from iclbench.plotting.context import context
 from iclbench.plotting.iterates import iterates
 from iclbench.plotting.leaderboard import compact, leaderboard
 from iclbench.plotting.saving import save
 from iclbench.plotting.similarity import similarity
-from iclbench.plotting.style import FAMILIES, SHIPPED, look
+from iclbench.plotting.style import COLOURS, FAMILIES, looks
 from iclbench.plotting.summaries import last_quarter, of_metric, over_seeds
 from iclbench.plotting.training import training
 
@@ -32,6 +32,7 @@ SOME = (
     *("gpt2_tiny", "delta", "paired_softmax", "newton_layers", "ckd_linear", "gd", "newton", "ols"),
     *("kaczmarz_exponential", "descent_linear", "ridge", "bayes", "oracle"),
 )
+KEYS = ["family", "method"]
 SUFFIXES = ("pdf", "png", "parquet")
 DRAWN = {
     "leaderboard": leaderboard,
@@ -80,6 +81,26 @@ def test_everything_is_on_the_page_and_large_enough_to_read(all_rows, kind):
         assert all(text.get_fontsize() >= 6 for text in axes.texts)
         assert all(text.get_fontsize() >= 6 for text in axes.get_xticklabels())
     assert "scale: laptop" in [text.get_text() for text in figure.texts]
+
+
+@pytest.mark.parametrize("count", [1, 5, 20])
+@pytest.mark.parametrize("methods", [("gd",), ("zero", *SOME), tuple(METHODS)])
+def test_a_leaderboard_of_any_size_is_on_its_page(count, methods):
+    figure, table = leaderboard(make(TASKS[:count], methods, seeds=1, length=4, compared=None))
+    assert table["task"].nunique() == count
+    assert_inside(figure)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    labels = [label for axes in figure.axes for label in axes.get_xticklabels()]
+    boxes = [text.get_window_extent(renderer) for text in (*figure.texts, *labels)]
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+
+
+def test_training_starts_at_step_0(rows):
+    for poor in (rows, rows[(rows["metric"] != "training_loss") | (rows["iterate"] == 50)]):
+        figure, table = training(poor)
+        assert len(table)
+        assert {axes.get_xlim()[0] for axes in figure.axes} == {0.0}
+        assert all(axes.get_xlim()[1] > table["iterate"].max() for axes in figure.axes)
 
 
 @pytest.mark.parametrize("kind", ["context", "iterates"])
@@ -203,7 +224,8 @@ def test_a_diverged_training_ends_in_a_cross(rows):
 
 def test_similarity_draws_its_table(rows):
     figure, table = similarity(rows, "haar")
-    images = [image.get_array().data for axes in figure.axes for image in axes.get_images()]
+    *panels, bar = figure.axes
+    images = [axes.collections[0].get_array() for axes in panels]
     groups = table.groupby(["method", "reference"])
     assert len(images) == len(groups)
     expected = [
@@ -211,7 +233,9 @@ def test_similarity_draws_its_table(rows):
         for _, group in groups
     ]
     for image in images:
-        assert any(image.shape == grid.shape and np.all(image == grid) for grid in expected)
+        assert any(
+            image.size == grid.size and np.all(image.ravel() == grid.ravel()) for grid in expected
+        )
     best = table[table["best"]]
     assert len(best) == len(table.groupby(["method", "reference", "iterate"]))
     assert len(table["reference"].unique()) == 4
@@ -220,21 +244,24 @@ def test_similarity_draws_its_table(rows):
 
 def test_the_leaderboard_draws_its_table(rows):
     figure, table = leaderboard(rows)
-    axes = figure.axes[0]
-    tasks = [label.get_text() for label in axes.get_xticklabels()]
-    methods = [label.get_text() for label in axes.get_yticklabels()]
-    heights = axes.get_yticks()
-    cells = {}
-    for text in axes.texts:
-        x, y = text.get_position()
-        nearest = int(np.abs(heights - y).argmin())
-        if x % 1 == 0.5 and abs(heights[nearest] - y) < 1e-9:
-            cells[tasks[int(x)], methods[nearest]] = text.get_text()
+    *families, _ = figure.axes
+    tasks = [label.get_text() for label in families[0].get_xticklabels()]
+    cells, shades = {}, {}
+    for axes in families:
+        methods = [label.get_text() for label in axes.get_yticklabels()]
+        for text in axes.texts:
+            x, y = text.get_position()
+            cells[tasks[int(x)], methods[int(y)]] = text.get_text()
+        mesh = axes.collections[0].get_array().reshape(len(methods), len(tasks))
+        for (line, column), shade in np.ndenumerate(mesh):
+            shades[tasks[column], methods[line]] = shade
     assert len(cells) == len(table) == 3 * len(SOME)
     for row in table.itertuples():
         said = {"diverged": "×", "left out": row.letter}
         expected = compact(row.value) if row.status == "ok" else said[row.status]
         assert cells[row.task, row.method] == expected
+        if row.status == "ok":
+            assert shades[row.task, row.method] == pytest.approx(np.log10(row.value))
     assert table.loc[table["status"] == "diverged", ["task", "method"]].to_numpy().tolist() == [
         ["ill_conditioned", "gd"]
     ]
@@ -269,22 +296,37 @@ def test_poor_rows_are_drawn_too(rows, kind, case):
     assert ("nothing was measured" in said) == table.empty
 
 
-def test_a_look_depends_on_the_name_and_family_alone():
-    assert look("gpt2_tiny", "trained") == look("gpt2_tiny", "trained")
-    assert look("newton", "solver")["color"] == look("newton", "solver")["color"]
-    lines = {family: look("new", family) for family in FAMILIES}
+def test_a_method_looks_the_same_whatever_else_its_rows_hold(rows):
+    expected = looks(rows)
+    assert looks(rows[rows["task"] == "haar"]) == expected
+    assert looks(rows.iloc[::-1]) == expected
+    assert {method for _, method in expected} == set(SOME)
+
+
+@pytest.mark.parametrize(
+    ("family", "count"), [("trained", 56), ("constructed", 24), ("solver", 40)]
+)
+def test_methods_of_a_family_look_different_and_neighbours_clearly(family, count):
+    names = [f"method_{index:02}" for index in range(count)]
+    given = looks(pd.DataFrame({"family": family, "method": names}))
+    assert list(given) == [(family, name) for name in names]
+    styles = list(given.values())
+    assert len(set(map(str, styles))) == count
+    colours = [style["color"] for style in styles]
+    assert len(set(colours[: len(COLOURS)])) == len(COLOURS)
+    assert all(one != other for one, other in pairwise(colours))
+
+
+def test_families_look_different():
+    given = looks(pd.DataFrame([(family, "bayes") for family in FAMILIES], columns=KEYS))
+    lines = {family: style for (family, _), style in given.items()}
     assert lines["trained"]["marker"]
     assert lines["trained"]["linestyle"] == "-"
     assert lines["constructed"]["linestyle"] not in ("-", lines["solver"]["linestyle"])
     assert lines["solver"]["linewidth"] < lines["trained"]["linewidth"]
-    grey = lines["reference"]["color"]
-    assert same_color(grey, "black") or same_color(grey, "0.5")
-
-
-@pytest.mark.parametrize("family", SHIPPED)
-def test_methods_that_are_shipped_look_different(family):
-    looks = [str(look(name, family)) for name in SHIPPED[family]]
-    assert len(set(looks)) == len(looks)
+    assert lines["reference"]["color"] == "black"
+    oracle = looks(pd.DataFrame([("reference", "oracle")], columns=KEYS))["reference", "oracle"]
+    assert oracle["color"] == "0.5"
 
 
 def test_the_last_quarter_is_averaged():
