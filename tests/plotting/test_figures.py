@@ -84,7 +84,7 @@ def test_everything_is_on_the_page_and_large_enough_to_read(all_rows, kind):
 
 
 @pytest.mark.parametrize("count", [1, 5, 20])
-@pytest.mark.parametrize("methods", [("gd",), ("zero", *SOME), tuple(METHODS)])
+@pytest.mark.parametrize("methods", [("gd",), ("zero", *SOME)])
 def test_a_leaderboard_of_any_size_is_on_its_page(count, methods):
     figure, table = leaderboard(make(TASKS[:count], methods, seeds=1, length=4, compared=None))
     assert table["task"].nunique() == count
@@ -222,10 +222,21 @@ def test_a_diverged_training_ends_in_a_cross(rows):
     ]
 
 
+def test_similarity_labels_do_not_overlap(all_rows):
+    figure, _ = similarity(all_rows, "haar")
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw_without_rendering()
+    texts = [title for axes in figure.axes for title in [axes.title] if title.get_text()]
+    for axes in figure.axes[:-1]:
+        texts += [*axes.texts, axes.yaxis.label, *axes.get_yticklabels()]
+    boxes = [text.get_window_extent(renderer) for text in texts if text.get_text()]
+    assert len(boxes) > 20
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+
+
 def test_similarity_draws_its_table(rows):
     figure, table = similarity(rows, "haar")
-    *panels, bar = figure.axes
-    images = [axes.collections[0].get_array() for axes in panels]
+    images = [axes.collections[0].get_array() for axes in figure.axes[:-1]]
     groups = table.groupby(["method", "reference"])
     assert len(images) == len(groups)
     expected = [

@@ -20,16 +20,18 @@ def problem(kind, outputs=2):
 
 def naive_loss(kernel, x, y, h, t):
     """Of one prefix of one prompt, through a dense solve that can be differentiated."""
-    fitted, held = range(0, t, 2), range(1, t, 2)
+    golden = (1 + np.sqrt(5)) / 2
+    fitted = [s for s in range(t) if s / golden % 1 < 0.5]
+    held = [s for s in range(t) if s not in fitted]
     factor = 1.0 if kernel.kind == "linear" else h[1].exp()
 
     def gram(rows, columns):
-        base = kernel.gram(x[list(rows)], x[list(columns)])
+        base = kernel.gram(x[rows], x[columns])
         return base**factor
 
     K = gram(fitted, fitted) + h[0].exp() * torch.eye(len(fitted), dtype=x.dtype)
-    alpha = torch.linalg.solve(K, y[list(fitted)])
-    return (gram(held, fitted) @ alpha - y[list(held)]).square().mean()
+    alpha = torch.linalg.solve(K, y[fitted])
+    return (gram(held, fitted) @ alpha - y[held]).square().mean()
 
 
 @pytest.mark.parametrize("kind", ["linear", "exponential"])
@@ -48,6 +50,23 @@ def test_loss_and_hypergradient_are_those_through_a_dense_solve(kind):
         gradient, value = torch.func.grad_and_value(loss)(h[b, t])
         torch.testing.assert_close(found.loss[b, t], value, rtol=1e-10, atol=0)
         torch.testing.assert_close(found.gradient[b, t], gradient, rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.parametrize("period", range(1, 9))
+def test_every_phase_of_a_period_is_fitted_and_held_out_alike(period):
+    phase = (torch.arange(400) % period + 1.0).double()[None, :, None]
+    held_out = HeldOut(Kernel(kind="linear"), phase, phase, first=399)
+    fitted, held = (
+        y.long().flatten().bincount(minlength=period + 1)[1:] for y in (held_out.y, held_out.y_held)
+    )
+    assert (fitted - held).abs().max() <= 8
+
+
+def test_later_prefixes_can_be_posed_alone():
+    held_out, x, y, h = problem("exponential")
+    later = HeldOut(held_out.kernel, x, y, first=4).evaluate(h[:, 4:])
+    for part, whole in zip(later, held_out.evaluate(h), strict=True):
+        torch.testing.assert_close(part, whole[:, 4:])
 
 
 @pytest.mark.parametrize("kind", ["linear", "exponential"])

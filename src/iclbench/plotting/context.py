@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
@@ -9,6 +11,7 @@ from matplotlib.figure import Figure
 
 from iclbench.plotting.panels import (
     ERRORS,
+    PAGE,
     Curve,
     Layout,
     curve_name,
@@ -18,7 +21,7 @@ from iclbench.plotting.panels import (
     names_width,
     note,
 )
-from iclbench.plotting.style import FAMILIES, STYLE, look
+from iclbench.plotting.style import FAMILIES, STYLE, looks
 from iclbench.plotting.summaries import in_order, left_out, of_metric, over_seeds
 
 MOST = 10
@@ -45,13 +48,21 @@ def context(rows: pd.DataFrame, task: str) -> tuple[Figure, pd.DataFrame]:
     references = [pair for pair in in_order(table) if pair[0] == "reference"]
     panels = _panels([pair for pair in in_order(table) if pair[0] != "reference"])
     names = [curve_name(str(name), points["value"]) for name, points in table.groupby("method")]
-    layout = Layout(width=1.95, height=1.85, right=names_width(names), below=0.2, footer=0.65)
+    right = names_width(names)
+    layout = Layout(
+        width=max(1.3, PAGE / 2 - Layout.left - right),
+        height=1.85,
+        right=right,
+        below=0.2,
+        footer=0.65,
+    )
     figure, axes = make_panels(
         list(panels), 2, layout, f"{task}: error against context", rows, table
     )
+    styles = looks(rows)
     log_axis(axes, table["value"], **ERRORS)
     for panel, pairs in zip(axes, panels.values(), strict=True):
-        _draw(panel, table, [*pairs, *references])
+        _draw(panel, table, [*pairs, *references], styles)
     for panel in axes[::2]:
         panel.set_ylabel("normalised error")
     for panel in axes[-2:]:
@@ -74,11 +85,16 @@ def _panels(pairs: list[tuple[str, str]]) -> dict[str, list[tuple[str, str]]]:
     return panels or {"References": []}
 
 
-def _draw(axes: Axes, table: pd.DataFrame, pairs: list[tuple[str, str]]) -> None:
+def _draw(
+    axes: Axes,
+    table: pd.DataFrame,
+    pairs: list[tuple[str, str]],
+    styles: dict[tuple[str, str], dict[str, Any]],
+) -> None:
     curves = []
-    for index, (family, method) in enumerate(pairs):
+    for index, pair in enumerate(pairs):
+        method, style = pair[1], styles[pair]
         points = table[table["method"] == method]
-        style = look(method, family)
         seen = points["position"].astype(float)
         every = max(1, len(points) // 5)
         axes.plot(

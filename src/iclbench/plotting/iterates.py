@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, SymmetricalLogLocator
+from matplotlib.ticker import ScalarFormatter, SymmetricalLogLocator
 
 from iclbench.plotting.panels import (
     ERRORS,
     NAME_STEP,
+    PAGE,
     Curve,
     Layout,
     curve_name,
@@ -20,7 +23,7 @@ from iclbench.plotting.panels import (
     names_width,
     note,
 )
-from iclbench.plotting.style import STYLE, look
+from iclbench.plotting.style import STYLE, looks
 from iclbench.plotting.summaries import in_order, last_quarter, of_metric, over_seeds
 
 
@@ -45,31 +48,31 @@ def iterates(rows: pd.DataFrame, task: str) -> tuple[Figure, pd.DataFrame]:
     layers = [pair for pair in pairs if pair[0] in ("trained", "constructed")] + references
     iterations = [pair for pair in pairs if pair[0] == "solver"] + references
     most = max(len(layers), len(iterations))
+    right = names_width(
+        [curve_name(str(name), points["value"]) for name, points in table.groupby("method")]
+    )
     layout = Layout(
-        width=2.1,
+        width=max(1.3, PAGE / 2 - Layout.left - right),
         height=max(2.3, (most + 2) * NAME_STEP),
-        right=names_width(
-            [curve_name(str(name), points["value"]) for name, points in table.groupby("method")]
-        ),
+        right=right,
         below=0.3,
-        footer=0.55,
+        footer=0.75,
     )
     titles = ["Transformers", "Solvers"]
     figure, axes = make_panels(titles, 2, layout, f"{task}: layer against iteration", rows, table)
+    styles = looks(rows)
     log_axis(axes, table["value"], **ERRORS)
-    axes[0].set_xlim(0.5, max(1.5, _deepest(table, layers) + 0.5))
-    axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
-    longest = max(1, _deepest(table, iterations))
-    axes[1].set_xscale("symlog", linthresh=1, linscale=0.4)
-    axes[1].set_xlim(0, 1.1 * longest)
-    axes[1].xaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=1))
-    for panel, members in zip(axes, (layers, iterations), strict=True):
-        _draw(panel, table, members)
+    for panel, members, base in zip(axes, (layers, iterations), (2, 10), strict=True):
+        panel.set_xscale("symlog", base=base, linthresh=1, linscale=0.4)
+        panel.set_xlim(0, 1.1 * max(1.0, _deepest(table, members)))
+        panel.xaxis.set_major_locator(SymmetricalLogLocator(base=base, linthresh=1))
+        _draw(panel, table, members, styles)
+    axes[0].xaxis.set_major_formatter(ScalarFormatter())
     axes[0].set_ylabel("normalised error, last quarter of positions")
     axes[0].set_xlabel("layer")
     axes[1].set_xlabel("iteration")
     if len(direct):
-        note(figure, f"Without iterates: {', '.join(sorted(direct['method']))}")
+        note(figure, f"Without iterates: {', '.join(sorted(direct['method']))}", lines=4)
     return figure, table
 
 
@@ -78,11 +81,16 @@ def _deepest(table: pd.DataFrame, pairs: list[tuple[str, str]]) -> float:
     return 0.0 if pd.isna(deepest) else float(deepest)
 
 
-def _draw(axes: Axes, table: pd.DataFrame, pairs: list[tuple[str, str]]) -> None:
+def _draw(
+    axes: Axes,
+    table: pd.DataFrame,
+    pairs: list[tuple[str, str]],
+    styles: dict[tuple[str, str], dict[str, Any]],
+) -> None:
     curves = []
     for family, method in pairs:
         points = table[table["method"] == method]
-        style = look(method, family)
+        style = dict(styles[family, method])
         last = axes.get_xlim()[1]
         if family == "reference":
             axes.axhline(points["value"].iloc[-1], label=method, **style)

@@ -18,8 +18,9 @@ from iclbench.plotting.panels import POINT, stamp, text_width
 from iclbench.plotting.style import FAMILIES, STYLE
 from iclbench.plotting.summaries import last_quarter, left_out, of_metric, over_seeds
 
-CELL_WIDTH, CELL_HEIGHT, GAP = 0.285, 0.165, 0.16
+CELL_WIDTH, CELL_HEIGHT, GAP, NARROWEST = 0.285, 0.14, 0.17, 3.4
 NUMBER, KEY = 6.0, 6.5
+KEY_STEP = 9 * POINT
 COLOURS = mpl.colormaps["RdBu_r"]
 RANGE = TwoSlopeNorm(0, -4, 2)  # of log10: white is the error of predicting zero
 FRAME = "#F5A300"  # stands out from the blues as from white
@@ -44,26 +45,32 @@ def leaderboard(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     tasks = sorted(table["task"].unique())
     methods = _in_order(table)
     families = list(dict.fromkeys(family for family, _ in methods))
-    reasons = table.dropna(subset="letter").drop_duplicates("letter").set_index("letter")["reason"]
-
-    left = 0.15 + max(map(text_width, (name for _, name in methods)), default=0.5)
-    above = 0.45 + max(map(text_width, tasks), default=0.3)
-    wide = max(left + len(tasks) * CELL_WIDTH + 0.12, 5.6)
-    key = _key_lines(reasons, wide)
-    body = GAP + len(methods) * CELL_HEIGHT + len(families) * GAP
-    high = above + body + 0.45 + (len(key) + 2) * (KEY + 2.5) * POINT
+    heading = text_width("Leaderboard", 10.0)  # as wide as in bold at 8.5
+    left = 0.15 + max([heading, *(text_width(name) for _, name in methods)])
+    above = 0.12 + max(map(text_width, tasks), default=0.3)
+    wide = max(left + len(tasks) * CELL_WIDTH + 0.12, NARROWEST)
+    key = _key_lines(table, wide)
+    body = len(methods) * CELL_HEIGHT + len(families) * GAP
+    high = above + body + 0.8 + len(key) * KEY_STEP
     figure = Figure(figsize=(wide, high))
-    axes = figure.add_axes(
-        (left / wide, 1 - (above + body) / high, len(tasks) * CELL_WIDTH / wide, body / high)
-    )
-    _draw_cells(axes, table, tasks, methods, families)
+    top = above
+    for index, family in enumerate(families):
+        members = [name for kind, name in methods if kind == family]
+        tall = len(members) * CELL_HEIGHT
+        top += GAP + tall
+        box = (left / wide, 1 - top / high, len(tasks) * CELL_WIDTH / wide, tall / high)
+        axes = figure.add_axes(box)
+        _draw_cells(axes, table[table["family"] == family], tasks, members)
+        axes.set_title(FAMILIES[family], size=7, pad=2, y=1)
+        if index == 0:
+            axes.xaxis.tick_top()
+            axes.set_xticks(np.arange(len(tasks)) + 0.5, tasks, rotation=90)
+            axes.tick_params(axis="x", length=0, pad=GAP / POINT)
 
     figure.text(0.08 / wide, 1 - 0.08 / high, "Leaderboard", size=8.5, weight="bold", va="top")
-    bottom = 1 - (above + body + 0.2) / high
-    _draw_bar(figure, (0.25 / wide, bottom, 1.9 / wide, 0.08 / high))
-    figure.text(
-        0.08 / wide, bottom - 0.32 / high, "\n".join(key), size=KEY, va="top", linespacing=1.3
-    )
+    _draw_bar(figure, (0.2 / wide, 1 - (above + body + 0.36) / high, 2.2 / wide, 0.08 / high))
+    bottom = 1 - (above + body + 0.6) / high
+    figure.text(0.08 / wide, bottom, "\n".join(key), size=KEY, va="top", linespacing=1.3)
     stamp(figure, rows, table)
     return figure, table
 
@@ -94,50 +101,43 @@ def _in_order(table: pd.DataFrame) -> list[tuple[str, str]]:
     return sorted(pairs, key=lambda pair: (place(pair[0]), median.get(pair[1], 2.0), pair[1]))
 
 
-def _draw_cells(
-    axes: Axes,
-    table: pd.DataFrame,
-    tasks: list[str],
-    methods: list[tuple[str, str]],
-    families: list[str],
-) -> None:
-    heights = {}
-    for index, (family, method) in enumerate(methods):
-        above = GAP * (families.index(family) + 1)
-        heights[method] = above + (index + 0.5) * CELL_HEIGHT
-    for row in table.to_dict("records"):
-        x, y = tasks.index(row["task"]), heights[row["method"]]
-        face, ink, text = "0.93", "0.35", row["letter"]
-        if row["status"] == "diverged":
-            face, ink, text = "black", "white", "×"
-        elif row["status"] == "ok":
-            shade = np.log10(np.maximum(row["value"], 1e-300))
-            face = COLOURS(float(np.clip(RANGE(shade), 0, 1)))
-            ink = "white" if np.dot(face[:3], (0.3, 0.59, 0.11)) < 0.5 else "black"
-            text = compact(row["value"])
-        box = Rectangle((x, y - CELL_HEIGHT / 2), 1, CELL_HEIGHT, fc=face, ec="white", lw=0.6)
-        if row["status"] == "left out":
-            box.set(hatch="/////", edgecolor="0.8")
-        axes.add_patch(box)
-        if row["best"]:
-            inset = (x + 0.03, y - 0.44 * CELL_HEIGHT)
-            frame = Rectangle(inset, 0.94, 0.88 * CELL_HEIGHT, fill=False, ec=FRAME, lw=1.3)
-            axes.add_patch(frame)
-        words = axes.text(x + 0.5, y, text, size=NUMBER, color=ink, ha="center", va="center")
-        if row["status"] == "left out":
-            words.set_bbox({"facecolor": face, "edgecolor": "none", "pad": 0.4})
-    axes.set_xlim(0, max(1, len(tasks)))
-    axes.set_ylim(GAP + len(methods) * CELL_HEIGHT + len(families) * GAP, 0)
-    axes.grid(visible=False)
-    axes.spines[:].set_visible(False)
+def _draw_cells(axes: Axes, cells: pd.DataFrame, tasks: list[str], methods: list[str]) -> None:
+    import seaborn
+
+    grid = cells.pivot(index="method", columns="task", values="value")
+    values = grid.reindex(index=methods, columns=tasks).to_numpy()
+    seaborn.heatmap(
+        np.log10(np.maximum(values, 1e-300)),
+        ax=axes,
+        annot=np.vectorize(compact, otypes=[object])(np.nan_to_num(values)),
+        fmt="",
+        annot_kws={"size": NUMBER},
+        cmap=COLOURS,
+        norm=RANGE,
+        vmin=RANGE.vmin,  # not looked for in the values, which may all be missing
+        vmax=RANGE.vmax,
+        cbar=False,
+        linewidths=0.6,
+        linecolor="white",
+        xticklabels=False,
+        yticklabels=False,
+    )
+    for cell in cells.to_dict("records"):
+        x, y = tasks.index(cell["task"]), methods.index(cell["method"])
+        centre = {"x": x + 0.5, "y": y + 0.5, "size": NUMBER, "ha": "center", "va": "center"}
+        if cell["status"] == "diverged":
+            axes.add_patch(Rectangle((x, y), 1, 1, fc="black", ec="white", lw=0.6))
+            axes.text(s="×", color="white", **centre)
+        elif cell["status"] == "left out":
+            axes.add_patch(Rectangle((x, y), 1, 1, fc="0.93", ec="0.8", lw=0.6, hatch="/////"))
+            words = axes.text(s=cell["letter"], color="0.35", **centre)
+            words.set_bbox({"facecolor": "0.93", "edgecolor": "none", "pad": 0.4})
+        elif cell["best"]:
+            inset = (x + 0.03, y + 0.06)
+            axes.add_patch(Rectangle(inset, 0.94, 0.88, fill=False, ec=FRAME, lw=1.3))
+    axes.set_yticks(np.arange(len(methods)) + 0.5, methods)
     axes.tick_params(length=0, pad=2)
-    axes.xaxis.tick_top()
-    axes.set_xticks(np.arange(len(tasks)) + 0.5, tasks, rotation=90)
-    axes.set_yticks(list(heights.values()), [method for _, method in methods])
-    for index, family in enumerate(families):
-        before = sum(place < index for place in (families.index(kind) for kind, _ in methods))
-        top = before * CELL_HEIGHT + (index + 1) * GAP
-        axes.text(0, top - 0.04, FAMILIES[family], size=7, weight="bold", va="bottom")
+    axes.grid(visible=False)
 
 
 def compact(value: float) -> str:
@@ -157,19 +157,19 @@ def compact(value: float) -> str:
     return f"{rounded:.{decimals}f}".removeprefix("0")
 
 
-def _key_lines(reasons: pd.Series, wide: float) -> list[str]:
+def _key_lines(table: pd.DataFrame, wide: float) -> list[str]:
+    reasons = table.dropna(subset="letter").drop_duplicates("letter").set_index("letter")["reason"]
     signs = [
-        "framed: the best of its task, references aside",
+        f"framed: the best of its task, references aside (errors below {EXACT:.0e} are equal)",
         "×: diverged",
-        "blank: not asked for",
+        "blank: not asked for or, of bayes, not known",
+        *(["hatched: left out, because the method"] if len(reasons) else []),
     ]
-    if len(reasons):
-        signs.append("hatched: left out, because the method")
-    lines = [";  ".join(signs)]
     characters = int((wide - 0.2) / (0.56 * KEY * POINT))
+    lines = textwrap.wrap(";  ".join(signs), characters)
     for letter, reason in reasons.sort_index().items():
         lines += textwrap.wrap(f"{letter}  {reason}", characters, subsequent_indent="    ")
-    return [line for part in lines for line in textwrap.wrap(part, characters) or [""]]
+    return lines
 
 
 def _draw_bar(figure: Figure, box: tuple[float, float, float, float]) -> None:
@@ -182,11 +182,5 @@ def _draw_bar(figure: Figure, box: tuple[float, float, float, float]) -> None:
     )
     bar.ax.set_xticklabels([f"$10^{{{power}}}$" for power in range(-4, 3)])
     bar.ax.tick_params(labelsize=6, pad=1.5)
-    bar.ax.text(
-        1.14,
-        0.5,
-        "normalised error, last iterate, last quarter of positions",
-        transform=bar.ax.transAxes,
-        va="center",
-        size=KEY,
-    )
+    words = "normalised error, last iterate, last quarter of positions"
+    bar.ax.set_title(words, size=KEY, weight="normal", pad=3)

@@ -17,6 +17,8 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from matplotlib.transforms import ScaledTranslation
 
 POINT = 1 / 72
+PAGE = 7.0
+"""The width of a printed page, in inches, that figures keep to."""
 NAME_SIZE = 6.5
 NAME_STEP = 8.5 * POINT
 LEADER, SWATCH = 7 * POINT, 17 * POINT
@@ -173,6 +175,9 @@ def log_axis(panels: Sequence[Axes], values: pd.Series, low: float, high: float)
     for axes in panels:
         axes.set_yscale("log", nonpositive="clip")
         axes.set_ylim(least / stretch, most * stretch)
-        axes.yaxis.set_major_locator(LogLocator(10, numticks=12))
+        figure = axes.figure
+        assert isinstance(figure, Figure)
+        height = axes.get_position().height * figure.get_figheight()
+        axes.yaxis.set_major_locator(LogLocator(10, numticks=min(12, int(height / 0.16))))
         axes.yaxis.set_minor_locator(LogLocator(10, subs="auto", numticks=12))
         axes.yaxis.set_minor_formatter(NullFormatter())

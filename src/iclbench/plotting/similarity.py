@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from iclbench.plotting.panels import NAME_SIZE, Layout, make_panels, text_width
+from iclbench.plotting.panels import NAME_SIZE, PAGE, Layout, make_panels, text_width
 from iclbench.plotting.style import FAMILIES, STYLE
 from iclbench.plotting.summaries import of_metric
 
@@ -46,12 +47,15 @@ def similarity(rows: pd.DataFrame, task: str) -> tuple[Figure, pd.DataFrame]:
     rank = list(FAMILIES).index
     members = table[["family", "method"]].drop_duplicates().itertuples(index=False, name=None)
     methods = [name for _, name in sorted(members, key=lambda pair: (rank(pair[0]), pair[1]))]
+    margin = 0.22 + max(map(text_width, methods), default=1.0)
+    left, right = 0.27, 0.11
+    longest = max(map(text_width, solvers), default=0.0)
     layout = Layout(
-        width=1.3,
+        width=max(longest - 2 * right, (PAGE - margin) / SOLVERS - left - right),
         height=0.5,
-        margin=0.35 + max(map(text_width, methods), default=1.0),
-        left=0.3,
-        right=0.08,
+        margin=margin,
+        left=left,
+        right=right,
         above=0.06,
         below=0.06,
         header=0.45,
@@ -65,11 +69,12 @@ def similarity(rows: pd.DataFrame, task: str) -> tuple[Figure, pd.DataFrame]:
         chosen = (table["method"] == methods[line]) & (table["reference"] == solvers[column])
         _draw(panel, table[chosen])
         if line == 0:
-            panel.set_title(solvers[column], pad=4)
+            panel.set_title(solvers[column], pad=3, loc="center", size=NAME_SIZE, weight="normal")
         if column == 0:
-            panel.set_ylabel("layer", labelpad=2.5)
+            panel.set_ylabel("layer")
+            panel.yaxis.set_label_coords(-0.23 / layout.width, 0.5)  # past two digits
             place = {"transform": panel.transAxes, "ha": "right", "va": "center"}
-            panel.text(-0.3, 0.5, methods[line], size=NAME_SIZE, **place)
+            panel.text(-0.38 / layout.width, 0.5, methods[line], size=NAME_SIZE, **place)
         if line == len(methods) - 1:
             panel.set_xlabel("iteration", labelpad=1)
         else:
@@ -79,18 +84,29 @@ def similarity(rows: pd.DataFrame, task: str) -> tuple[Figure, pd.DataFrame]:
 
 
 def _draw(axes: Axes, table: pd.DataFrame) -> None:
+    import seaborn
+
     grid = table.pivot(index="iterate", columns="reference_iterate", values="value")
     if grid.empty:
         axes.set_axis_off()
         return
     axes.grid(visible=False)
     axes.set_facecolor("0.8")
-    axes.imshow(grid, origin="lower", aspect="auto", cmap=COLOURS, norm=RANGE)
+    seaborn.heatmap(
+        grid.to_numpy(),
+        ax=axes,
+        cmap=COLOURS,
+        vmin=RANGE.vmin,
+        vmax=RANGE.vmax,
+        cbar=False,
+        xticklabels=False,
+        yticklabels=False,
+    )
+    axes.invert_yaxis()
     best = table[table["best"]]
-    across = grid.columns.get_indexer(pd.Index(best["reference_iterate"]))
     axes.plot(
-        across,
-        grid.index.get_indexer(pd.Index(best["iterate"])),
+        grid.columns.get_indexer(pd.Index(best["reference_iterate"])) + 0.5,
+        grid.index.get_indexer(pd.Index(best["iterate"])) + 0.5,
         "o",
         ms=2.2,
         color="white",
@@ -99,7 +115,7 @@ def _draw(axes: Axes, table: pd.DataFrame) -> None:
     )
     for axis, names, most in ((axes.xaxis, grid.columns, 5), (axes.yaxis, grid.index, 4)):
         places = range(0, len(names), -(-len(names) // most))
-        axis.set_ticks(places, [str(names[place]) for place in places])
+        axis.set_ticks(np.array(places) + 0.5, [str(names[place]) for place in places])
 
 
 def _key(figure: Figure) -> None:

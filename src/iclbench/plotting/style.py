@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from iclbench.streams import derive
+import pandas as pd
 
 STYLE: dict[Any, Any] = {
     "axes.grid": True,
@@ -69,82 +69,30 @@ VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {
         {"linestyle": linestyle, "marker": "", "linewidth": 0.8}
         for linestyle in ("-", (0, (1, 1)), (0, (4, 1, 1, 1)), (0, (3, 2)), (0, (1, 2.5)))
     ),
-    "reference": tuple(
-        {"linestyle": linestyle, "marker": "", "linewidth": 1.0}
-        for linestyle in ((0, (4, 1.5)), "-", (0, (1, 1)))
-    ),
 }
 
-# The methods that are shipped, spread over colours and variants by their place in this list, so a
-# new name goes to its end. All others are placed by their name alone.
-SHIPPED: dict[str, tuple[str, ...]] = {
-    "trained": (
-        "augmented",
-        "augmented_deep",
-        "gpt2",
-        "paired_linear",
-        "paired_softmax",
-        "plain",
-    ),
-    "constructed": (
-        "ckd_exponential",
-        "ckd_linear",
-        "ckd_softmax",
-        "delta_layer",
-        "functional_gd_exponential",
-        "functional_gd_linear",
-        "functional_gd_relu",
-        "functional_gd_softmax",
-        "gated_layer",
-        "mesa_layer",
-        "newton_layers",
-        "one_gd_step",
-    ),
-    "solver": (
-        "averaging",
-        "bilevel_kernel_ridge",
-        "bilevel_ridge",
-        "conjugate_gradient",
-        "descent_exponential",
-        "descent_linear",
-        "descent_softmax",
-        "descent_softmax_limit",
-        "gd",
-        "gd_one_step_normalised",
-        "gd_online",
-        "gd_stable",
-        "gp_mean_exponential",
-        "gp_mean_linear",
-        "gp_mean_relu",
-        "kaczmarz",
-        "kaczmarz_cyclic",
-        "kaczmarz_exponential",
-        "kaczmarz_randomised",
-        "kernel_ridge_exponential",
-        "kernel_ridge_relu",
-        "nearest_neighbours",
-        "newton",
-        "ols",
-        "ridge",
-        "ridge_strong",
-        "zero",
-    ),
-    "reference": ("bayes", "oracle"),
+REFERENCES: dict[str, dict[str, Any]] = {
+    "bayes": {"linestyle": (0, (4, 1.5)), "marker": "", "linewidth": 1.0, "color": "black"},
+    "oracle": {"linestyle": "-", "marker": "", "linewidth": 1.0, "color": "0.5"},
 }
 
 
-def look(method: str, family: str) -> dict[str, Any]:
-    """Return colour, line and marker of a method, as keywords of ``Axes.plot``.
+def looks(rows: pd.DataFrame) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return colour, line and marker, as keywords of ``Axes.plot``, by family and method.
 
-    They depend on its name and family alone, not on what else is drawn. Families differ in line:
-    trained models are solid with markers, constructed ones dashed, solvers thin, references grey or
-    black.
+    The methods of a family take colours and lines in turn, by the alphabet. The rows of a study
+    name all its methods on each of its tasks, those left out among them, so a method looks the same
+    in all figures of a study. Families differ in line: trained models are solid with markers,
+    constructed ones dashed, solvers thin, references black or grey.
     """
-    shipped, variants = SHIPPED[family], VARIANTS[family]
-    if method in shipped:
-        variant, colour = divmod(shipped.index(method), len(COLOURS))
-    else:
-        variant, colour = divmod(derive("look", method), len(COLOURS))
-    if family == "reference":
-        return variants[colour % len(variants)] | {"color": "black" if colour == 0 else "0.5"}
-    return variants[variant % len(variants)] | {"color": COLOURS[colour]}
+    members: dict[str, list[str]] = {}
+    for family, method in sorted(set(zip(rows["family"], rows["method"], strict=True))):
+        members.setdefault(family, []).append(method)
+    given = {("reference", name): REFERENCES[name] for name in members.pop("reference", [])}
+    for family, names in members.items():
+        variants = VARIANTS[family]
+        for index, name in enumerate(names):
+            turn, colour = divmod(index, len(COLOURS))
+            variant = variants[(turn + colour) % len(variants)]
+            given[family, name] = variant | {"color": COLOURS[colour]}
+    return given

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -10,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from iclbench.plotting.panels import Layout, log_axis, make_panels, names_width
-from iclbench.plotting.style import STYLE, look
+from iclbench.plotting.panels import PAGE, Layout, log_axis, make_panels, names_width
+from iclbench.plotting.style import STYLE, looks
 from iclbench.plotting.summaries import of_metric
 
 COLUMNS = 4
@@ -36,7 +38,10 @@ def training(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     tasks = sorted(table["task"].unique())
     methods = sorted(table["method"].unique())
 
-    margin, left, width, right = 0.15, 0.4, 1.35, 0.1
+    styles = {name: look for (family, name), look in looks(rows).items() if family == "trained"}
+
+    margin, left, right = 0.15, 0.4, 0.1
+    width = (PAGE - margin) / COLUMNS - left - right
     columns = max(1, min(COLUMNS, len(tasks)))
     wide = margin + columns * (left + width + right)
     across = max(1, int(wide / (names_width(methods) + 0.1)))
@@ -52,23 +57,23 @@ def training(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     )
     figure, axes = make_panels(tasks or [""], COLUMNS, layout, "Training", rows, table)
     for index, (panel, task) in enumerate(zip(axes, tasks, strict=False)):
-        _draw(panel, table[table["task"] == task])
+        _draw(panel, table[table["task"] == task], styles)
         if index % columns == 0:
             panel.set_ylabel("training loss")
         if index >= len(tasks) - columns:
             panel.set_xlabel("step")
-    handles = [Line2D([], [], label=name, **look(name, "trained")) for name in methods]
+    handles = [Line2D([], [], label=name, **styles[name]) for name in methods]
     place = (0.5, 0.2 / figure.get_figheight())
     if handles:
         figure.legend(handles=handles, loc="lower center", ncols=across, bbox_to_anchor=place)
     return figure, table
 
 
-def _draw(axes: Axes, table: pd.DataFrame) -> None:
+def _draw(axes: Axes, table: pd.DataFrame, styles: dict[str, dict[str, Any]]) -> None:
     log_axis([axes], table["value"], low=1e-12, high=1e12)
     for index, (name, points) in enumerate(table.groupby("method")):
         method = str(name)
-        style = look(method, "trained")
+        style = styles[method]
         steps = points["iterate"].astype(float)
         every = max(1, len(points) // 4)
         start = index * every // max(1, table["method"].nunique())
@@ -82,5 +87,6 @@ def _draw(axes: Axes, table: pd.DataFrame) -> None:
             axes.plot(
                 last["iterate"], last["value"], "x", color=style["color"], ms=7, mew=2, zorder=5
             )
+    axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))

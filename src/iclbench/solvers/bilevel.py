@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from itertools import pairwise
 from math import log
 from typing import Literal, NamedTuple
 
@@ -13,22 +14,34 @@ from typing_extensions import override
 from iclbench.attention.kernels import Kernel
 from iclbench.lazy import torch
 from iclbench.method import Method
-from iclbench.solvers.held_out import HeldOut, kappa, products
+from iclbench.solvers.held_out import Evaluation, HeldOut, kappa, products
+from iclbench.solvers.kernel_ridge import cholesky, factorise
 
-FLAT = 1e-3
-"""The relative change of the held-out loss per e-fold below which tuning has finished."""
+FLAT = 1e-2
+"""The change of the objective per e-fold below which tuning has finished."""
+
+WIDTH = (log(10.0), log(2.0))
+"""Standard deviations of the prior of log penalty and log scale about their initial values."""
+
+TINY = 1e-300
+"""Held-out losses below it are taken for it, so that a perfect fit has a logarithm."""
+
+SPAN = (log(1e4), log(4.0))
+"""How far from its initial value each may move."""
 
 
 class Outcome(Enum):
     """How the tuning on one prefix ended."""
 
-    FINISHED = "The held-out loss is stationary in the hyperparameters."
+    FINISHED = "The objective is stationary in the hyperparameters."
     AT_BOUND = (
-        "The held-out loss still falls at a bound of the search, a factor of 1e4 from the initial "
-        "penalty or of 100 from the kernel's scale."
+        "The objective still falls at a bound of the search, a factor of 1e4 from the initial "
+        "penalty or of 4 from the kernel's scale."
     )
-    UNFINISHED = "The outer steps were spent before the held-out loss was stationary; allow more."
-    TOO_SHORT = "Fewer than two pairs are seen and none can be held out; the initial values stand."
+    UNFINISHED = "The outer steps were spent before the objective was stationary; allow more."
+    TOO_SHORT = (
+        "No more numbers are held out than hyperparameters are tuned; the initial values stand."
+    )
     SINGULAR = (
         "The inner Hessian became singular in working precision; the last values before that "
         "stand. Start from a larger penalty."
@@ -50,32 +63,39 @@ class Tuning(NamedTuple):
     Attributes:
         log_penalty: log lambda at every outer step, the initial value first.
         log_scale: The logarithm of a factor on the kernel's own scale; 0 where it is not tuned.
-        loss: The held-out loss, which never rises.
+        objective: J at every outer step, which never rises.
         outcome: How it ended, as ``Outcome.code``.
     """
 
     log_penalty: Float[torch.Tensor, "iterate batch time"]
     log_scale: Float[torch.Tensor, "iterate batch time"]
-    loss: Float[torch.Tensor, "iterate batch time"]
+    objective: Float[torch.Tensor, "iterate batch time"]
     outcome: Int[torch.Tensor, "batch time"]
 
 
 class Bilevel(Method):
-    """Kernel ridge regression with h = argmin of the ``HeldOut`` loss, on every prefix.
+    """Kernel ridge regression with h = argmin J, on every prefix.
 
     Under the linear kernel this is ridge regression and h its log penalty; under the exponential
-    one h = (log penalty, log of a factor on the scale). Each iterate is an outer step, and predicts
-    by a fit of all the pairs seen with its h; iterate 0 has the initial values.
+    one h = (log lambda, log c), with c a factor on the scale. An iterate is an outer step, and
+    predicts by a fit of all the pairs seen with its h; iterate 0 has the initial values. With
+    lambda_0 = ``penalty`` and n = max(0, numbers held out - number of hyperparameters),
+
+        J(h) = n/2 log loss(h) + log(lambda / lambda_0)^2 / (2 log(10)^2) + log(c)^2 / (2 log(2)^2),
+
+    where loss is that of ``HeldOut``. This is the most probable h under Gaussian held-out errors of
+    unknown variance, and a prior within a factor 10 of lambda_0 and 2 of the scale: as many errors
+    as hyperparameters could vanish by chance, and count for nothing.
 
     Outer steps follow the hypergradient of the implicit function theorem, each prefix on its own:
     along the normalised gradient, by a step that starts at one e-fold, doubles while directions
     agree, halves where they turn, and is undone and quartered where the loss does not fall. The
-    penalty stays within a factor 1e4 of its initial value, the scale within 100. Works in float64,
-    whatever the inputs. A prediction is NaN only where the fit of all pairs is itself singular or
-    overflows.
+    penalty stays within a factor 1e4 of its initial value, the scale within 4. Works in float64,
+    whatever the inputs. Where the fit of all pairs is singular, inputs without variance left are
+    passed over as in ``kernel_ridge``; a prediction is NaN only where the kernel overflows.
 
     Source: the ridge problem of Ye et al. 2024 (arXiv 2402.16748) in context, with one penalty in
-    place of one a coordinate (derived).
+    place of one a coordinate, and the prior (derived).
     """
 
     kind: Literal["bilevel"] = Field(
@@ -97,7 +117,9 @@ class Bilevel(Method):
     @property
     @override
     def iterates(self) -> tuple[int, ...]:
-        return tuple(range(self.steps + 1))
+        """Steps 0, 1, 2, 5, 10, 20, 50, ... and the last."""
+        some = {digit * 10**power for digit in (1, 2, 5) for power in range(3)}
+        return tuple(sorted({0, self.steps, *(step for step in some if step < self.steps)}))
 
     @override
     def predict(
@@ -106,22 +128,28 @@ class Bilevel(Method):
         outputs: Float[torch.Tensor, "batch time q"],
     ) -> Float[torch.Tensor, "iterate batch time q"]:
         # Every prefix has Gram matrices of its own: as many prompts at a time as the cache holds.
-        size = max(1, 2**21 // inputs.shape[1] ** 3)
+        size = max(1, 2**23 // inputs.shape[1] ** 3)
         parts = zip(inputs.double().split(size), outputs.double().split(size), strict=True)
         return torch.cat([self._refit(x, y) for x, y in parts], dim=1).to(inputs.dtype)
 
     def _refit(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         tuning = self.tune(x, y)
-        h = torch.stack((tuning.log_penalty, tuning.log_scale), dim=-1)
+        h = torch.stack((tuning.log_penalty, tuning.log_scale), dim=-1)[list(self.iterates)]
         z = products(self.kernel, x, x)
-        predictions = torch.zeros(self.steps + 1, *y.shape, dtype=y.dtype, device=y.device)
+        outputs = y.expand(len(h), *y.shape)
+        predictions = outputs.new_zeros(outputs.shape)
         for t in range(1, x.shape[1]):
-            K = kappa(self.kernel, h[..., t, :], z[:, : t + 1, :t])
+            K = kappa(self.kernel, h[..., t, :], z[:, : t + 1, : t + 1])
+            K = K.expand(*h.shape[:2], -1, -1)
+            penalty = h[..., t, :1, None].exp()
             identity = torch.eye(t, dtype=y.dtype, device=y.device)
-            hessian = K[..., :t, :] + h[..., t, :1, None].exp() * identity
-            factor, info = torch.linalg.cholesky_ex(hessian)
-            prediction = (K[..., t:, :] @ torch.cholesky_solve(y[:, :t], factor)).squeeze(-2)
-            predictions[:, :, t] = torch.where((info == 0)[..., None], prediction, torch.nan)
+            factor, regular = cholesky(K[..., :t, :t] + penalty * identity)
+            weights = torch.cholesky_solve(y[:, :t], factor)
+            predictions[:, :, t] = (K[..., t:, :t] @ weights).squeeze(-2)
+            if not regular.all():
+                rest = ~regular
+                robust = factorise(K[rest], outputs[rest][:, : t + 1], penalty[rest])
+                predictions[:, :, t][rest] = robust[:, t]
         return predictions
 
     def tune(
@@ -130,44 +158,69 @@ class Bilevel(Method):
         outputs: Float[torch.Tensor, "batch time q"],
     ) -> Tuning:
         """Return the hyperparameters on every prefix at every outer step, and how each ended."""
-        held_out = HeldOut(self.kernel, inputs.double(), outputs.double())
-        start = torch.tensor([log(self.penalty), 0.0], dtype=torch.float64, device=inputs.device)
-        span = torch.tensor([log(1e4), log(1e2)], dtype=torch.float64, device=inputs.device)
+        x, y = inputs.double(), outputs.double()
+        time = x.shape[1]
+        # Prefixes are solved at the size of the longest: a few sizes halve the work.
+        ends = sorted({-(-time * part // 4) for part in range(5)})
+        parts = [
+            self._tune(HeldOut(self.kernel, x[:, :end], y[:, :end], first))
+            for first, end in pairwise(ends)
+        ]
+        return Tuning(*(torch.cat(part, dim=-1) for part in zip(*parts, strict=True)))
+
+    def _tune(self, held_out: HeldOut) -> Tuning:
+        device = held_out.count.device
+        start = torch.tensor([log(self.penalty), 0.0], dtype=torch.float64, device=device)
+        span = torch.tensor(SPAN, dtype=torch.float64, device=device)
+        width = torch.tensor(WIDTH, dtype=torch.float64, device=device)
         low, high = start - span, start + span
+        hyperparameters = 1 if self.kernel.kind == "linear" else 2
+        freedom = (held_out.count - hyperparameters).clamp_min(0)
+
+        def evaluate(h: torch.Tensor) -> tuple[Evaluation, torch.Tensor, torch.Tensor]:
+            found = held_out.evaluate(h)
+            loss, move = found.loss.clamp_min(TINY), (h - start) / width
+            objective = (freedom * loss.log() + move.square().sum(-1)) / 2
+            gradient = (freedom / (2 * loss))[..., None] * found.gradient + move / width
+            exists = loss.isfinite()
+            return (
+                found,
+                torch.where(exists, objective, torch.inf),
+                torch.where(exists[..., None], gradient, 0.0),
+            )
 
         def descent(h: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
             outward = ((h <= low) & (gradient > 0)) | ((h >= high) & (gradient < 0))
             return torch.where(outward, 0.0, -gradient)
 
-        h = start.expand(*inputs.shape[:2], 2)
-        last = held_out.evaluate(h)
-        loss, gradient = last.loss, last.gradient
+        h = start.expand(len(held_out.y), len(held_out.count), 2)
+        last, objective, gradient = evaluate(h)
         radius = torch.ones_like(h[..., :1])
-        course = [(h, loss)]
+        course = [(h, objective)]
         for _ in range(self.steps):
             direction = descent(h, gradient)
             unit = torch.nn.functional.normalize(direction, dim=-1, eps=1e-300)
             proposal = torch.clamp(h + radius * unit, low, high)
-            last = held_out.evaluate(proposal)
-            agree = (unit * descent(proposal, last.gradient)).sum(-1, keepdim=True) > 0
-            falls = (last.loss < loss)[..., None]
+            last, proposed, slope = evaluate(proposal)
+            agree = (unit * descent(proposal, slope)).sum(-1, keepdim=True) > 0
+            falls = (proposed < objective)[..., None]
             radius = radius * torch.where(falls, torch.where(agree, 2.0, 0.5), 0.25)
             h = torch.where(falls, proposal, h)
-            gradient = torch.where(falls, last.gradient, gradient)
-            loss = torch.minimum(last.loss, loss)
-            course.append((h, loss))
+            gradient = torch.where(falls, slope, gradient)
+            objective = torch.minimum(proposed, objective)
+            course.append((h, objective))
 
         def flat(slope: torch.Tensor) -> torch.Tensor:
-            return loss.isfinite() & (slope.norm(dim=-1) <= FLAT * loss)
+            return objective.isfinite() & (slope.norm(dim=-1) <= FLAT)
 
-        outcome = torch.full_like(loss, Outcome.UNFINISHED.code, dtype=torch.int64)
+        outcome = torch.full_like(objective, Outcome.UNFINISHED.code, dtype=torch.int64)
         for holds, name in (
             (last.loss.isinf(), Outcome.NOT_FINITE),
             (last.singular, Outcome.SINGULAR),
             (flat(descent(h, gradient)), Outcome.AT_BOUND),
             (flat(gradient), Outcome.FINISHED),
-            (torch.arange(inputs.shape[1], device=inputs.device) < 2, Outcome.TOO_SHORT),
+            (freedom == 0, Outcome.TOO_SHORT),
         ):
             outcome = torch.where(holds, name.code, outcome)
-        hs, losses = (torch.stack(parts) for parts in zip(*course, strict=True))
-        return Tuning(hs[..., 0], hs[..., 1], losses, outcome)
+        hs, objectives = (torch.stack(parts) for parts in zip(*course, strict=True))
+        return Tuning(hs[..., 0], hs[..., 1], objectives, outcome)

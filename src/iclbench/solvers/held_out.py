@@ -9,6 +9,10 @@ from jaxtyping import Bool, Float
 from iclbench.attention.kernels import Kernel
 from iclbench.lazy import torch
 from iclbench.solvers.implicit import hypergradient
+from iclbench.solvers.kernel_ridge import cholesky
+
+GOLDEN = (5**0.5 - 1) / 2
+"""The golden ratio less 1, the number worst approximated by fractions."""
 
 
 class Evaluation(NamedTuple):
@@ -17,16 +21,20 @@ class Evaluation(NamedTuple):
     loss: Float[torch.Tensor, "batch time"]
     gradient: Float[torch.Tensor, "batch time 2"]
     singular: Bool[torch.Tensor, "batch time"]
-    """Whether the inner Hessian is finite, but has no Cholesky factor in working precision."""
+    """Whether the inner Hessian is finite, but singular by the tolerance of ``kernel_ridge``."""
 
 
 class HeldOut:
-    """Of the pairs before t, those of even index are fitted and those of odd index held out.
+    """Of the pairs before t, about every other is fitted and the others are held out.
 
     The inner problem and the outer loss, for h = (log lambda, log of a factor c on the scale):
 
-        alpha*(h) solves F(alpha, h) = (K_even,even(c) + lambda I) alpha - y_even = 0,
-        loss(h) = mean |K_odd,even(c) alpha*(h) - y_odd|^2; 0 where no pair is held out.
+        alpha*(h) solves F(alpha, h) = (K_fit,fit(c) + lambda I) alpha - y_fit = 0,
+        loss(h) = mean |K_held,fit(c) alpha*(h) - y_held|^2; 0 where no pair is held out.
+
+    Pair s is fitted iff the fractional part of s / golden ratio is below 1/2. These are equally
+    distributed along every arithmetic progression (Weyl), so that each phase of a periodic sequence
+    is fitted and held out alike; between even and odd an even period would share nothing.
 
     The prefixes are independent problems of one size: pairs not yet seen have x = 0, y = 0 and no
     covariance with any other, so that their alpha is 0.
@@ -37,24 +45,28 @@ class HeldOut:
         kernel: Kernel,
         inputs: Float[torch.Tensor, "batch time p"],
         outputs: Float[torch.Tensor, "batch time q"],
+        first: int = 0,
     ) -> None:
+        """Pose the problems at indices ``first`` to time - 1, the time axis of what follows."""
         time, q = outputs.shape[1:]
         position = torch.arange(time, device=inputs.device)
-        seen = (position < position[:, None])[..., None]
-        even, odd = seen[:, 0::2], seen[:, 1::2]
-        x, y = torch.where(even, inputs[:, None, 0::2], 0.0), outputs[:, None, 0::2]
+        seen = (position < position[first:, None])[..., None]
+        fit = (position.double() * GOLDEN).frac() < 0.5
+        fitted, held = seen[:, fit], seen[:, ~fit]
+        x = torch.where(fitted, inputs[:, None, fit], 0.0)
         self.kernel = kernel
-        self.fitted, self.held = even & even.mT, odd
+        self.fitted, self.held = fitted & fitted.mT, held
         self.products = products(kernel, x, x)
-        self.products_held = products(kernel, torch.where(odd, inputs[:, None, 1::2], 0.0), x)
-        self.y = torch.where(even, y, 0.0)
-        self.y_held = torch.where(odd, outputs[:, None, 1::2], 0.0)
-        self.count = q * odd.sum((-2, -1)).clamp_min(1)
+        self.products_held = products(kernel, torch.where(held, inputs[:, None, ~fit], 0.0), x)
+        self.y = torch.where(fitted, outputs[:, None, fit], 0.0)
+        self.y_held = torch.where(held, outputs[:, None, ~fit], 0.0)
+        self.count = q * held.sum((-2, -1))
+        """How many numbers are held out on every prefix."""
 
     def hessian(
         self, h: Float[torch.Tensor, "batch time 2"]
     ) -> Float[torch.Tensor, "batch time fitted fitted"]:
-        """Return K_even,even(c) + lambda I, the derivative of F in alpha."""
+        """Return K_fit,fit(c) + lambda I, the derivative of F in alpha."""
         K = torch.where(self.fitted, kappa(self.kernel, h, self.products), 0.0)
         identity = torch.eye(K.shape[-1], dtype=K.dtype, device=K.device)
         return K + h[..., :1, None].exp() * identity
@@ -72,14 +84,14 @@ class HeldOut:
         alpha: Float[torch.Tensor, "batch time fitted q"],
         h: Float[torch.Tensor, "batch time 2"],
     ) -> Float[torch.Tensor, "batch time"]:
-        """Return mean |K_odd,even(c) alpha - y_odd|^2 on every prefix."""
+        """Return mean |K_held,fit(c) alpha - y_held|^2 on every prefix."""
         error = kappa(self.kernel, h, self.products_held) @ alpha - self.y_held
-        return torch.where(self.held, error, 0.0).square().sum((-2, -1)) / self.count
+        return torch.where(self.held, error, 0.0).square().sum((-2, -1)) / self.count.clamp_min(1)
 
     def evaluate(self, h: Float[torch.Tensor, "batch time 2"]) -> Evaluation:
         """Return the loss and its gradient in h, by the implicit function theorem."""
         hessian = self.hessian(h)
-        factor, info = torch.linalg.cholesky_ex(hessian)
+        factor, regular = cholesky(hessian)
         alpha = torch.cholesky_solve(self.y, factor)
         loss = self.losses(alpha, h)
         gradient = hypergradient(
@@ -89,11 +101,11 @@ class HeldOut:
             h,
             solve=lambda v: torch.cholesky_solve(v, factor),
         )
-        exists = (info == 0) & loss.isfinite() & gradient.isfinite().all(-1)
+        exists = regular & loss.isfinite() & gradient.isfinite().all(-1)
         return Evaluation(
             torch.where(exists, loss, torch.inf),
             torch.where(exists[..., None], gradient, 0.0),
-            (info != 0) & hessian.isfinite().all(-1).all(-1),
+            ~regular & hessian.isfinite().all(-1).all(-1),
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from pydantic import Field
 from typing_extensions import override
 
@@ -59,7 +59,7 @@ class KernelRidge(Method):
 def factorise(
     gram: Float[torch.Tensor, "batch time time"],
     outputs: Float[torch.Tensor, "batch time q"],
-    penalty: float,
+    penalty: float | Float[torch.Tensor, "batch 1 1"],
 ) -> Float[torch.Tensor, "batch time q"]:
     """Return K_t,<t (K_<t + penalty I)^{-1} y_<t at every t, for K positive semi-definite.
 
@@ -79,6 +79,16 @@ def factorise(
         L[:, t:, t] = column * root
         innovations[:, t] = (outputs[:, t] - predictions[:, t]) * root
     return predictions
+
+
+def cholesky(
+    matrices: Float[torch.Tensor, "*batch n n"],
+) -> tuple[Float[torch.Tensor, "*batch n n"], Bool[torch.Tensor, "*batch"]]:
+    """Return the factor L, and whether L L^T has no pivot that ``factorise`` would pass over."""
+    factor, info = torch.linalg.cholesky_ex(matrices)
+    pivots = factor.diagonal(dim1=-2, dim2=-1).square()
+    known = pivots > TOLERANCE * matrices.diagonal(dim1=-2, dim2=-1)
+    return factor, (info == 0) & known.all(-1)
 
 
 def moduli(
