@@ -24,11 +24,11 @@ def main(arguments: list[str] | None = None) -> int:
             from iclbench.stages.draw import draw_figure as run
         case _:
             from iclbench.config.schema import write_schemas as run
-    from iclbench.files import DamagedFileError
+    from iclbench.files import JobError
 
     try:
         run(**options)
-    except (DamagedFileError, OSError) as error:
+    except (JobError, OSError) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
     return 0
@@ -51,9 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     train.add_argument(
         "--checkpoint-every",
-        type=float,
-        default=os.environ.get("ICLBENCH_CHECKPOINT_EVERY", "60"),
-        help="seconds between two checkpoints; by default $ICLBENCH_CHECKPOINT_EVERY, or 60",
+        default=os.environ.get("ICLBENCH_CHECKPOINT_EVERY", "60 s"),
+        help="time or steps between two checkpoints: '60 s' (the default) or '500 steps'; also "
+        "read from $ICLBENCH_CHECKPOINT_EVERY",
     )
 
     predict = stages.add_parser("predict", help="run every method on a task's prompts")

@@ -16,6 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+OURS = __name__.partition(".")[0]
+
 INDEX = "iclbench.registry"
 """Left out of digests: it only says where kinds are, and those in use are digested themselves."""
 
@@ -36,7 +38,7 @@ def digest_settings(value: Any) -> str:
 
 
 def digest_code(modules: Iterable[str]) -> str:
-    """Return the digest of these modules and of everything of their packages that they import."""
+    """Return the digest of these modules and of what they import from their package and ours."""
     found: set[str] = set()
     waiting = sorted(set(modules))
     while waiting:
@@ -78,8 +80,8 @@ def _meaning(module: str) -> str:
 
 @cache
 def _imports(module: str) -> frozenset[str]:
-    """Return the modules of the same package that a module imports, and the packages around it."""
-    package = module.partition(".")[0]
+    """Return the modules of its own package and of ours that a module imports; and its parents."""
+    packages = {module.partition(".")[0], OURS}
     names: set[str] = set()
     for node in ast.walk(_tree(module)):
         if isinstance(node, ast.Import):
@@ -88,7 +90,7 @@ def _imports(module: str) -> frozenset[str]:
             base = _absolute(module, node)
             names.add(base)
             names.update(f"{base}.{alias.name}" for alias in node.names)
-    names = {name for name in names if name.partition(".")[0] == package and _source(name)}
+    names = {name for name in names if name.partition(".")[0] in packages and _source(name)}
     parents = {module.rsplit(".", depth)[0] for depth in range(1, module.count(".") + 1)}
     return frozenset((names | parents) - {INDEX})
 

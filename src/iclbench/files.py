@@ -12,7 +12,11 @@ from typing import Any
 import numpy as np
 
 
-class DamagedFileError(Exception):
+class JobError(Exception):
+    """Why a job stops, in a sentence for its user: what is wrong, and what to do next."""
+
+
+class DamagedFileError(JobError):
     """A file is not what its name promises: truncated, altered, or of another kind."""
 
 

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from itertools import pairwise
 
 from jaxtyping import Float
 
 from iclbench.capabilities import Fact
 from iclbench.lazy import torch
 from iclbench.settings import Settings
+
+
+def ascending(iterates: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the iterates, which must ascend.
+
+    Raises:
+        ValueError: If one is not larger than the one before.
+    """
+    for earlier, later in pairwise(iterates):
+        if later <= earlier:
+            raise ValueError(
+                f"iterations and depths must ascend, but {later} follows {earlier}; sort them and "
+                "list each once"
+            )
+    return iterates
 
 
 class Method(Settings, ABC):
@@ -27,9 +43,9 @@ class Method(Settings, ABC):
         return frozenset()
 
     @property
-    @abstractmethod
     def iterates(self) -> tuple[int, ...]:
         """The iterations or depths that ``predict`` reports, ascending; (0,) if there are none."""
+        return (0,)
 
     @abstractmethod
     def predict(

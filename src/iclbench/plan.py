@@ -1,25 +1,36 @@
 """What a run consists of: its jobs, and for each job one file with everything that determines it.
 
-A job's plan holds the settings it works from and the digest of the code it runs. It is an input of
-the job like any other, compared by content: a job is out of date exactly when its plan or the
-results it reads have changed.
+A job's plan holds the settings it works from, the digest of the code it runs, and the versions of
+the libraries that compute. It is an input of the job like any other: a job is out of date exactly
+when its plan or the results it reads have changed. Plans are named by what they hold, so that
+another run's, or a dry run's, never take the place of those that a run under way still reads.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from iclbench.capabilities import why_not
 from iclbench.config.files import ModelFile, SolverFile, TaskFile
 from iclbench.config.reading import Config, chosen
-from iclbench.digests import canonical, digest_code
+from iclbench.digests import canonical, digest, digest_code
+from iclbench.files import written_aside
 from iclbench.models.trained import TrainedModel
 from iclbench.registry import locations
 from iclbench.settings import Settings
+
+LIBRARIES = {
+    "prompts": ("numpy", "scipy"),
+    "train": ("numpy", "scipy", "torch", "pytorch-lightning"),
+    "predict": ("numpy", "torch"),
+    "draw": ("numpy", "pandas", "matplotlib", "seaborn"),
+}
+"""What computes, in each stage: another version of it makes a job out of date."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +53,7 @@ class Plan:
         predicted: The tasks that each study compares methods on.
         models: The trained models that each study compares on each task.
         figures: Figures by name.
-        files: The content of every job's plan, by its path below the folder of plans.
+        texts: Every job's plan, by stage and name.
     """
 
     tasks: list[str]
@@ -50,7 +61,11 @@ class Plan:
     predicted: dict[str, list[str]]
     models: dict[tuple[str, str], list[str]]
     figures: dict[str, Figure]
-    files: dict[str, dict[str, Any]] = field(repr=False)
+    texts: dict[str, str] = field(repr=False)
+
+    def file(self, job: str) -> str:
+        """Return the path of a job's plan below the folder of plans; a job is ``stage/name``."""
+        return f"{job}.{digest(self.texts[job])}.json"
 
     @property
     def figures_of_kinds(self) -> dict[str, list[str]]:
@@ -73,21 +88,19 @@ class Plan:
         return [f"{drawn.study}/{task}" for task in tasks]
 
     def write(self, folder: Path) -> None:
-        """Write every job's plan below a folder; a file that holds it already is not touched.
+        """Write the plans that are not there yet below a folder."""
+        for job, text in self.texts.items():
+            path = folder / self.file(job)
+            if not path.exists():
+                with written_aside(path) as aside:
+                    aside.write_text(text, encoding="utf-8")
 
-        Plans of jobs that no longer exist are removed.
-        """
-        for name, content in self.files.items():
-            path = folder / name
-            text = canonical(content)
-            if not path.is_file() or path.read_text(encoding="utf-8") != text:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                aside = path.with_suffix(f".{os.getpid()}")
-                aside.write_text(text, encoding="utf-8")
-                aside.replace(path)
-        for path in folder.rglob("*.json"):
-            if path.relative_to(folder).as_posix() not in self.files:
-                path.unlink(missing_ok=True)
+    def stale_tables(self, metrics: Path) -> list[Path]:
+        """Return the tables of rows below a folder that belong to no job of this run."""
+        tables = {f"training/{task}/{model}" for task in self.tasks for model in self.trained[task]}
+        tables |= {f"{study}/{task}" for study, tasks in self.predicted.items() for task in tasks}
+        found = sorted(metrics.rglob("*.parquet"))
+        return [path for path in found if path.relative_to(metrics).as_posix()[:-8] not in tables]
 
 
 def make_plan(config: Config) -> Plan:
@@ -97,7 +110,7 @@ def make_plan(config: Config) -> Plan:
     reason travels with the plan of the task's comparison.
     """
     studies = {name: config.studies[name] for name in chosen(config.run.studies, config.studies)}
-    files: dict[str, dict[str, Any]] = {}
+    texts: dict[str, str] = {}
     trained: dict[str, set[str]] = {}
     predicted: dict[str, list[str]] = {}
     compared: dict[tuple[str, str], list[str]] = {}
@@ -112,29 +125,27 @@ def make_plan(config: Config) -> Plan:
             models = [name for name, method in working.items() if _is_trained(method)]
             trained[task_name].update(models)
             compared[study_name, task_name] = models
-            files[f"predict/{study_name}/{task_name}.json"] = _plan_of(
+            texts[f"predict/{study_name}/{task_name}"] = _plan_of(
                 "predict",
                 _modules(task.family, *(method.method for method in working.values())),
                 study=study_name,
                 task=_task_settings(task_name, task),
                 methods={name: _method_settings(method) for name, method in working.items()},
                 left_out=left_out,
-                seeds=config.scale.seeds,
                 scale=config.run.scale,
             )
         for figure in _figures(study_name, study.figures, tasks):
             figures[figure.name] = figure
-            files[f"draw/{figure.name}.json"] = _plan_of(
+            texts[f"draw/{figure.name}"] = _plan_of(
                 "draw",
                 [locations("figures")[figure.kind].partition(":")[0]],
                 kind=figure.kind,
                 task=figure.task,
-                scale=config.run.scale,
             )
     for task_name, models in trained.items():
         task = config.tasks[task_name]
         settings = _task_settings(task_name, task)
-        files[f"prompts/{task_name}.json"] = _plan_of(
+        texts[f"prompts/{task_name}"] = _plan_of(
             "prompts",
             _modules(task.family),
             task=settings,
@@ -143,7 +154,7 @@ def make_plan(config: Config) -> Plan:
         )
         for model_name in models:
             model = config.models[model_name]
-            files[f"train/{task_name}/{model_name}.json"] = _plan_of(
+            texts[f"train/{task_name}/{model_name}"] = _plan_of(
                 "train",
                 _modules(task.family, model.method),
                 task=settings,
@@ -158,7 +169,7 @@ def make_plan(config: Config) -> Plan:
         predicted=predicted,
         models=compared,
         figures=figures,
-        files=files,
+        texts=texts,
     )
 
 
@@ -224,6 +235,17 @@ def _dump(settings: Settings) -> dict[str, Any]:
     return settings.model_dump(mode="json")
 
 
-def _plan_of(stage: str, modules: Iterable[str], **settings: Any) -> dict[str, Any]:
-    """Return a job's plan: its settings, and the digest of its stage and of the kinds it uses."""
-    return {"settings": settings, "code": digest_code([f"iclbench.stages.{stage}", *modules])}
+def _plan_of(stage: str, modules: Iterable[str], **settings: Any) -> str:
+    """Return a job's plan: settings, the digest of its stage and of the kinds it uses, versions."""
+    content = {
+        "settings": settings,
+        "code": digest_code([f"iclbench.stages.{stage}", *modules]),
+        "versions": {library: _version(library) for library in LIBRARIES[stage]},
+    }
+    return canonical(content)
+
+
+@cache
+def _version(library: str) -> str:
+    """Return the version of a library; its builds, for a CPU or a GPU, count as one."""
+    return version(library).partition("+")[0]

@@ -73,7 +73,7 @@ def test_a_changed_solver_reruns_what_depends_on_it(finished, tmp_path):
     source.write_text(source.read_text() + "\n\nCHANGED = True\n")
     due = tree.due()
     with_newton = {
-        f"results/metrics/leaderboard/{plan.stem}.parquet"
+        f"results/metrics/leaderboard/{plan.name.partition('.')[0]}.parquet"
         for plan in (tree.path / "results/plan/predict/leaderboard").glob("*.json")
         if '"newton"' in plan.read_text().partition('"methods"')[2]
     }
@@ -92,30 +92,40 @@ def test_a_deleted_figure_alone_is_drawn_again(finished, tmp_path):
     assert figure.read_bytes() == before
 
 
-def test_a_new_task_runs_alone(finished, tmp_path):
+def test_a_new_task_runs_alone_and_joins_the_leaderboard(finished, tmp_path):
     tree = finished.copy(tmp_path / "tree")
-    task = (
-        "summary: Three points in turn.\nlength: 9\ndynamics: {kind: periodic, dim: 3, period: 3}\n"
-    )
-    (tree.path / "config/tasks/triangle.yaml").write_text(task)
+    study = "summary: All.\nmodels: [augmented]\nfigures: {everything: {kind: leaderboard}}\n"
+    (tree.path / "config/studies/leaderboard.yaml").write_text(study)
     scale = tree.path / "config/scales/smoke.yaml"
-    scale.write_text(scale.read_text().replace("tasks: [", "tasks: [triangle, "))
-    due = {Path(path).with_suffix("").as_posix() for path in tree.due()}
-    others = {path for path in due if "triangle" not in path}
-    assert others == {"results/figures/leaderboard", "results/figures/training"}
-    assert {"results/prompts/triangle", "results/metrics/leaderboard/triangle"} < due
+    for path in (tree.path / "config/tasks").glob("*.yaml"):
+        if path.stem not in ("haar", "periodic"):
+            path.unlink()
+    scale.write_text(re.sub(r"^studies:.*", "", scale.read_text(), flags=re.DOTALL))
+    tree.snakemake("--cores", "2")
+    task = "summary: Three points.\nlength: 9\ndynamics: {kind: periodic, dim: 3, period: 3}\n"
+    (tree.path / "config/tasks/triangle.yaml").write_text(task)
+    assert {Path(path).with_suffix("").as_posix() for path in tree.due()} == {
+        "results/prompts/triangle",
+        "results/models/triangle/augmented",
+        "results/metrics/training/triangle/augmented",
+        "results/metrics/leaderboard/triangle",
+        "results/figures/everything",
+    }
+    tree.snakemake("--cores", "2")
+    drawn = pq.read_table(tree.path / "results/figures/everything.parquet")
+    assert set(drawn["task"].to_pylist()) == {"haar", "periodic", "triangle"}
 
 
 def test_a_killed_run_resumes_to_the_same_bytes(finished, tmp_path):
     """In another folder, so this shows as well that two runs give the same bytes."""
     tree = fresh_tree(tmp_path / "tree")
-    often = ("--config", "checkpoint_every=0.05")
+    often = ("--config", "checkpoint_every=5 steps")
     process = tree.start("--cores", "2", *often)
     killed = kill_a_training(tree, process)
     output, _ = process.communicate()
     assert process.returncode != 0, output
     tree.snakemake("--cores", "2", *often)
-    assert "resum" in (tree.path / f"results/logs/train/{killed}.log").read_text()
+    assert "resumes at step" in (tree.path / f"results/logs/train/{killed}.log").read_text()
     assert tables(tree).keys() == tables(finished).keys()
     for name, path in tables(tree).items():
         assert pq.read_table(path).equals(pq.read_table(tables(finished)[name])), name
@@ -134,7 +144,7 @@ def kill_a_training(tree, process):
     """Kill the first training job that has written a checkpoint; return its name."""
     folder = tree.path / "results/checkpoints"
     while process.poll() is None:
-        for checkpoint in folder.rglob("*.safetensors"):
+        for checkpoint in folder.rglob("step-*"):
             name = checkpoint.parent.relative_to(folder).as_posix()
             for job in Path("/proc").glob("[0-9]*/cmdline"):
                 try:
@@ -142,7 +152,7 @@ def kill_a_training(tree, process):
                     here = (job.parent / "cwd").resolve() == tree.path.resolve()
                 except OSError:
                     continue
-                if here and f"\0train\0results/plan/train/{name}.json" in command:
+                if here and f"\0train\0results/plan/train/{name}." in command:
                     os.kill(int(job.parent.name), signal.SIGKILL)
                     return name
         time.sleep(0.005)

@@ -6,7 +6,7 @@ for kind, names in PLAN.figures_of_kinds.items():
         name:
             f"draw_{kind}"
         input:
-            plan="results/plan/draw/{figure}.json",
+            plan=plan_of("draw/{figure}"),
             rows=rows_of,
         output:
             pdf="results/figures/{figure}.pdf",

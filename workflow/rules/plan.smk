@@ -33,7 +33,7 @@ PLAN = make_plan(SETTINGS)
 PLAN.write(Path("results/plan"))
 
 # In the environment, and so no part of what determines a result.
-JOBS_SEE += f"export ICLBENCH_CHECKPOINT_EVERY={SETTINGS.run.checkpoint_every}; "
+JOBS_SEE += f"export ICLBENCH_CHECKPOINT_EVERY='{SETTINGS.run.checkpoint_every}'; "
 shell.prefix(JOBS_SEE)
 
 
@@ -41,6 +41,16 @@ wildcard_constraints:
     task="[a-z][a-z0-9_]*",
     model="[a-z][a-z0-9_]*",
     study="[a-z][a-z0-9_]*",
+
+
+onstart:
+    # The folder of rows is read as one table: what this run does not make does not belong in it.
+    for path in PLAN.stale_tables(Path("results/metrics")):
+        path.unlink()
+
+
+def plan_of(job):
+    return lambda wildcards: f"results/plan/{PLAN.file(job.format(**wildcards))}"
 
 
 def models_of(wildcards):

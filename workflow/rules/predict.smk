@@ -3,7 +3,7 @@
 
 rule predict_task:
     input:
-        plan="results/plan/predict/{study}/{task}.json",
+        plan=plan_of("predict/{study}/{task}"),
         prompts="results/prompts/{task}.safetensors",
         models=models_of,
     output:

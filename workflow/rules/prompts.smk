@@ -3,7 +3,7 @@
 
 rule draw_prompts:
     input:
-        plan="results/plan/prompts/{task}.json",
+        plan=plan_of("prompts/{task}"),
     output:
         "results/prompts/{task}.safetensors",
     log:

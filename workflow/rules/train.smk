@@ -3,7 +3,7 @@
 
 rule train_model:
     input:
-        plan="results/plan/train/{task}/{model}.json",
+        plan=plan_of("train/{task}/{model}"),
     output:
         model="results/models/{task}/{model}.safetensors",
         rows="results/metrics/training/{task}/{model}.parquet",

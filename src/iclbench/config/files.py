@@ -27,8 +27,9 @@ else:
 Summary = Annotated[
     str, Field(min_length=1, max_length=200, description="one line on what this is, for tables")
 ]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Names = Annotated[
-    Literal["all"] | list[str],
+    Literal["all"] | Annotated[list[str], Field(min_length=1)],
     Field(description="``all``, or a list of names of files, without .yaml"),
 ]
 Overlay = Annotated[
@@ -131,7 +132,7 @@ class StudyFile(Settings):
     tasks: Names = "all"
     models: Names = "all"
     solvers: Names = "all"
-    figures: dict[str, Figure] = Field(
+    figures: dict[Name, Figure] = Field(
         min_length=1, description="figures by name, the target ``fig_NAME`` (or ``fig_NAME_TASK``)"
     )
 
@@ -153,7 +154,11 @@ class RunFile(Settings):
 
     scale: str = Field(description="how much to run: the name of a file in config/scales")
     studies: Names = "all"
-    seed: int = Field(default=0, ge=0, description="the root that every random stream grows from")
-    checkpoint_every: float = Field(
-        default=60, gt=0, description="seconds between two checkpoints of a training job"
+    seed: int = Field(
+        default=0, ge=0, description="the root of the streams of prompts, weights and training data"
+    )
+    checkpoint_every: str = Field(
+        default="60 s",
+        pattern=r"^[0-9]*\.?[0-9]+ (s|steps)$",
+        description="time or steps between two checkpoints of a training job: 60 s, or 500 steps",
     )

@@ -61,6 +61,11 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(
+                    problem="a key is a list or a mapping; expected a word",
+                    problem_mark=key.start_mark,
+                )
             if key.value in seen:
                 raise yaml.MarkedYAMLError(
                     problem=f"the key {key.value!r} is given twice; remove one",
@@ -78,7 +83,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     try:
         if path.stat().st_size > LARGEST_FILE:
-            raise ConfigError([Fault(str(path), "", f"larger than {LARGEST_FILE:,} bytes")])
+            raise ConfigError(
+                [Fault(str(path), "", f"larger than {LARGEST_FILE:,} bytes; is it settings?")]
+            )
         value = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([Fault(str(path), "", f"cannot be read: {error}")]) from error
@@ -88,7 +95,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
         problem = getattr(error, "problem", None) or str(error)
         raise ConfigError([Fault(str(path), "", f"{where}not valid YAML: {problem}")]) from error
     except RecursionError as error:
-        raise ConfigError([Fault(str(path), "", "nested too deeply")]) from error
+        raise ConfigError(
+            [Fault(str(path), "", "nested too deeply; settings have few levels")]
+        ) from error
     if not isinstance(value, dict):
         found = "nothing" if value is None else f"a {type(value).__name__}"
         raise ConfigError([Fault(str(path), "", f"expected keys and values, found {found}")])
@@ -109,13 +118,14 @@ def read_config(run: Mapping[str, Any], root: Path, source: str = "config.yaml")
     faults: list[Fault] = []
     settings = _validated(RunFile, dict(run), lambda _: (source, ()), faults)
     raw = {room: dict(_read_folder(root / room, faults)) for room in [*OVERLAID, "scales"]}
-    chosen = settings.scale if settings else run.get("scale")
-    if chosen not in raw["scales"]:
-        message = f"{chosen!r} is not a scale; {nearest(chosen, raw['scales'])}"
+    if settings is None:
+        raise ConfigError(faults)
+    if settings.scale not in raw["scales"]:
+        message = f"{settings.scale!r} is not a scale; {nearest(settings.scale, raw['scales'])}"
         raise ConfigError([*faults, Fault(source, "scale", message)])
 
-    scale_file = str(root / "scales" / f"{chosen}.yaml")
-    scale = _validated(ScaleFile, raw["scales"][chosen], lambda _: (scale_file, ()), faults)
+    scale_file = str(root / "scales" / f"{settings.scale}.yaml")
+    scale = _validated(ScaleFile, raw["scales"][settings.scale], lambda _: (scale_file, ()), faults)
     rooms: dict[str, dict[str, Any]] = {room: {} for room in OVERLAID}
     for room, model in OVERLAID.items():
         overlay = getattr(scale, room) if scale else {}
@@ -133,7 +143,8 @@ def read_config(run: Mapping[str, Any], root: Path, source: str = "config.yaml")
             if value is not None:
                 rooms[room][name] = value
     faults.extend(_unknown_names(settings, rooms, raw, root, source))
-    if faults or settings is None or scale is None:
+    faults.extend(_clashes(rooms, root))
+    if faults or scale is None:
         raise ConfigError(faults)
     return Config(run=settings, scale=scale, **rooms)
 
@@ -196,21 +207,47 @@ def _validated(model: type[M], value: Any, origin: Any, faults: list[Fault]) -> 
         return None
 
 
+def _clashes(rooms: dict[str, dict[str, Any]], root: Path) -> Iterator[Fault]:
+    """Return a fault for every name that two things would share in the results."""
+    taken: dict[str, str] = {"oracle": "a reference", "bayes": "a reference"}
+    for room in ("models", "solvers"):
+        for name in rooms[room]:
+            file = str(root / room / f"{name}.yaml")
+            if name in taken:
+                yield Fault(file, "", f"{name!r} is {taken[name]} already; rename the file")
+            taken[name] = file
+    if "training" in rooms["studies"]:
+        file = str(root / "studies" / "training.yaml")
+        yield Fault(file, "", "'training' is what training curves are filed under; rename the file")
+    drawn: dict[str, str] = {}
+    for study, settings in rooms["studies"].items():
+        file = str(root / "studies" / f"{study}.yaml")
+        tasks = chosen(settings.tasks, rooms["tasks"])
+        for name, figure in settings.figures.items():
+            for full in [f"{name}_{task}" for task in tasks] if figure.is_per_task else [name]:
+                if full in drawn:
+                    message = f"{drawn[full]} draws a figure {full!r} already; rename one"
+                    yield Fault(file, f"figures.{name}", message)
+                drawn[full] = file
+
+
 def _unknown_names(
-    run: RunFile | None,
+    run: RunFile,
     rooms: dict[str, dict[str, Any]],
     raw: dict[str, dict[str, Any]],
     root: Path,
     source: str,
 ) -> Iterator[Fault]:
-    lists = [(source, "studies", "studies", run.studies)] if run else []
+    lists = [(source, "studies", "studies", run.studies)]
     for name, study in rooms["studies"].items():
         file = str(root / "studies" / f"{name}.yaml")
         lists += [
             (file, room, room, getattr(study, room)) for room in ("tasks", "models", "solvers")
         ]
     for file, key, room, names in lists:
-        for name in () if names == "all" else names:
-            if name not in raw[room]:
+        for position, name in enumerate(() if names == "all" else names):
+            if name in names[:position]:
+                yield Fault(file, key, f"{name!r} is listed twice; remove one")
+            elif name not in raw[room]:
                 message = f"{name!r} is no file in {root / room}; {nearest(name, raw[room])}"
                 yield Fault(file, key, message)

@@ -3,9 +3,10 @@
 from iclbench.records.files import provenance, read, write
 from iclbench.records.origin import collect_provenance
 from iclbench.records.rows import left_out, make_rows
-from iclbench.records.schema import LEFT_OUT, SCHEMA, RecordError
+from iclbench.records.schema import FAMILIES, LEFT_OUT, SCHEMA, RecordError
 
 __all__ = [
+    "FAMILIES",
     "LEFT_OUT",
     "SCHEMA",
     "RecordError",

@@ -8,6 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from iclbench.files import JobError
+
 LEFT_OUT = "left out: "
 """How the status of a task-method pair that was not run begins; the reason follows."""
 
@@ -39,7 +41,7 @@ KEY = SCHEMA.names[: SCHEMA.get_field_index("value")]
 """What a row is a measurement of: no two rows of a file share it, and files are sorted by it."""
 
 
-class RecordError(Exception):
+class RecordError(JobError):
     """Rows that cannot be written or read: which file and column, what was expected, what to do."""
 
 

@@ -20,11 +20,6 @@ class Averaging(Method):
 
     kind: Literal["averaging"] = Field(description="weights are the mean of x y over the pairs")
 
-    @property
-    @override
-    def iterates(self) -> tuple[int, ...]:
-        return (0,)
-
     @override
     def predict(
         self,

@@ -30,11 +30,6 @@ class Kaczmarz(Method):
         default=Kernel(kind="linear"), description="kernel of the space in which f is sought"
     )
 
-    @property
-    @override
-    def iterates(self) -> tuple[int, ...]:
-        return (0,)
-
     @override
     def predict(
         self,

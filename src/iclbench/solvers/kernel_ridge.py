@@ -40,11 +40,6 @@ class KernelRidge(Method):
         ge=0, le=1e12, description="weight of the squared norm, or variance of the noise"
     )
 
-    @property
-    @override
-    def iterates(self) -> tuple[int, ...]:
-        return (0,)
-
     @override
     def predict(
         self,

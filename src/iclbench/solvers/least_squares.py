@@ -28,11 +28,6 @@ class LeastSquares(Method):
         description="least squares of minimum norm on the pairs seen"
     )
 
-    @property
-    @override
-    def iterates(self) -> tuple[int, ...]:
-        return (0,)
-
     @override
     def predict(
         self,

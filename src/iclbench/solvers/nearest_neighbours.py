@@ -24,11 +24,6 @@ class NearestNeighbours(Method):
     )
     k: int = Field(default=3, ge=1, le=4096, description="how many neighbours are averaged")
 
-    @property
-    @override
-    def iterates(self) -> tuple[int, ...]:
-        return (0,)
-
     @override
     def predict(
         self,

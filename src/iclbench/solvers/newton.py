@@ -9,8 +9,7 @@ from pydantic import AfterValidator, Field
 from typing_extensions import override
 
 from iclbench.lazy import torch
-from iclbench.method import Method
-from iclbench.solvers.prefix_iterations import ascending
+from iclbench.method import Method, ascending
 from iclbench.solvers.prefix_spectrum import approach, spectrum
 from iclbench.solvers.prefixes import reciprocal
 

@@ -34,11 +34,6 @@ class OnlineGradientDescent(Method):
     )
     seed: int = Field(default=0, ge=0, description="of the stream that draws a uniform start")
 
-    @property
-    @override
-    def iterates(self) -> tuple[int, ...]:
-        return (0,)
-
     @override
     def predict(
         self,

@@ -26,11 +26,6 @@ class Ridge(Method):
         gt=0, le=1e12, description="weight of |w|^2 against the sum of squared residuals"
     )
 
-    @property
-    @override
-    def iterates(self) -> tuple[int, ...]:
-        return (0,)
-
     @override
     def predict(
         self,

@@ -17,11 +17,6 @@ class Zero(Method):
 
     kind: Literal["zero"] = Field(description="predict 0 everywhere")
 
-    @property
-    @override
-    def iterates(self) -> tuple[int, ...]:
-        return (0,)
-
     @override
     def predict(
         self,

@@ -22,11 +22,13 @@ class Job:
         settings: The settings of the stage.
         code: The digest of the code that the job runs.
         config: The digest of the settings.
+        fingerprint: The digest of all that determines the result: settings, code, versions.
     """
 
     settings: dict[str, Any]
     code: str
     config: str
+    fingerprint: str
 
 
 def read_job(path: Path) -> Job:
@@ -37,7 +39,8 @@ def read_job(path: Path) -> Job:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return Job(content["settings"], content["code"], digest_settings(content["settings"]))
+        settings, code = content["settings"], content["code"]
+        return Job(settings, code, digest_settings(settings), digest_settings(content))
     except (ValueError, KeyError) as error:
         message = f"{path}: not the plan of a job ({error}); delete it and run again"
         raise DamagedFileError(message) from error

@@ -14,7 +14,7 @@ from iclbench.files import load_arrays
 from iclbench.measures import rows_from_errors, similarity_of_errors, squared_errors
 from iclbench.method import Method
 from iclbench.models.trained import TrainedModel
-from iclbench.records import collect_provenance, left_out, make_rows, write
+from iclbench.records import FAMILIES, collect_provenance, left_out, make_rows, write
 from iclbench.stages.job import Job, read_job, read_kind
 from iclbench.training.trained import load, predict
 
@@ -34,8 +34,8 @@ def predict_task(plan: Path, prompts: Path, models: Sequence[Path], rows: Path) 
     """Measure every method of a study on a task's evaluation prompts.
 
     Errors are measured at every position and iterate, also of the oracle and the Bayes predictor
-    where the task has them; the similarity of errors of every transformer with every solver, at all
-    iterates of both.
+    where the task has them; the similarity of errors of every two methods at all iterates of both,
+    of which the second is not trained, as a row has one seed.
 
     Args:
         plan: The job's plan: task, methods, and those left out with the reason.
@@ -47,6 +47,7 @@ def predict_task(plan: Path, prompts: Path, models: Sequence[Path], rows: Path) 
     arrays, about = load_arrays(prompts)
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     runs = list(_runs(job, tensors, {path.stem: path for path in models}))
+    runs.sort(key=lambda run: FAMILIES.index(run.family), reverse=True)
     outputs = tensors["outputs"]
     tables = [
         rows_from_errors(
@@ -89,18 +90,20 @@ def _runs(job: Job, tensors: dict[str, torch.Tensor], models: dict[str, Path]) -
 
 
 def _similarities(job: Job, runs: list[Run], outputs: torch.Tensor) -> Iterator[pd.DataFrame]:
-    residuals = {id(run): run.predictions.double() - outputs for run in runs}
-    transformers = [run for run in runs if run.family in ("trained", "constructed")]
-    solvers = [run for run in runs if run.family == "solver"]
-    for transformer in transformers:
-        for solver in solvers:
-            mean, stderr = similarity_of_errors(residuals[id(transformer)], residuals[id(solver)])
+    compared = [run for run in runs if run.family != "reference"]
+    residuals = [run.predictions.double() - outputs for run in compared]
+    for place, first in enumerate(compared):
+        for second, others in zip(compared[:place], residuals, strict=False):
+            # Rows have one seed, that of the first; so the second is a method that has none.
+            if second.family == "trained":
+                continue
+            mean, stderr = similarity_of_errors(residuals[place], others)
             yield make_rows(
-                _labels(job, transformer.method, transformer.family, transformer.seed),
+                _labels(job, first.method, first.family, first.seed),
                 metric="similarity",
-                iterate=[[depth] for depth in transformer.iterates],
-                reference=solver.method,
-                reference_iterate=list(solver.iterates),
+                iterate=[[depth] for depth in first.iterates],
+                reference=second.method,
+                reference_iterate=list(second.iterates),
                 value=mean.numpy(),
                 stderr=stderr.numpy(),
                 n=len(outputs),

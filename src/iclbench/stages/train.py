@@ -19,7 +19,7 @@ from iclbench.training.trained import save
 
 
 def train_model(
-    plan: Path, model: Path, rows: Path, checkpoints: Path, checkpoint_every: float
+    plan: Path, model: Path, rows: Path, checkpoints: Path, checkpoint_every: str
 ) -> None:
     """Train a model on a task; where an earlier job of the same plan was killed, go on from there.
 
@@ -28,13 +28,14 @@ def train_model(
         model: The safetensors file to write, every seed's parameters stacked.
         rows: The Parquet file to write: the training loss of every seed against the step.
         checkpoints: The folder that holds where this training stands; removed when it ends.
-        checkpoint_every: Seconds between two checkpoints.
+        checkpoint_every: Time or steps between two checkpoints: "60 s" or "500 steps".
     """
     job = read_job(plan)
     task, described = job.settings["task"], job.settings["model"]
     settings = read_kind("models", described["settings"])
     assert isinstance(settings, TrainedModel)
     training = Training.model_validate(described["training"])
+    number, unit = checkpoint_every.split()
     trained = train(
         read_family(task),
         task["length"],
@@ -43,8 +44,8 @@ def train_model(
         names=(str(job.settings["root"]), task["name"], described["name"]),
         seeds=range(job.settings["seeds"]),
         checkpoints=checkpoints,
-        fingerprint=f"{job.config} {job.code}",
-        checkpoint_every=timedelta(seconds=checkpoint_every),
+        fingerprint=job.fingerprint,
+        checkpoint_every=int(number) if unit == "steps" else timedelta(seconds=float(number)),
     )
     save(trained, model)
     steps = np.array(trained.steps)

@@ -12,7 +12,7 @@ from typing import Any
 from lightning_fabric.plugins import CheckpointIO
 from typing_extensions import override
 
-from iclbench.files import DamagedFileError
+from iclbench.files import DamagedFileError, JobError
 from iclbench.lazy import torch
 from iclbench.training.tensors import read_tensors, write_tensors
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 KEPT = 2
 
 
-class FolderInUseError(Exception):
+class FolderInUseError(JobError):
     """Another process trains with the same folder of checkpoints."""
 
 

@@ -9,11 +9,12 @@ import pytorch_lightning as pl
 import torch
 from typing_extensions import override
 
+from iclbench.files import JobError
 from iclbench.training.ensembles import State
 from iclbench.training.settings import Training
 
 
-class TrainingDivergedError(Exception):
+class TrainingDivergedError(JobError):
     """No seed is left whose numbers are finite."""
 
 
@@ -75,9 +76,14 @@ class Ensemble(pl.LightningModule):
         size = min(every, self.plan.steps - window * every)
         self.losses[window] += losses / size
         self.diverged.masked_fill_(~losses.isfinite() & (self.diverged < 0), step)
-        if (step + 1) % every == 0 and bool((self.diverged >= 0).all()):
+        if (step + 1) % every == 0:
+            self.stop_if_all_diverged()
+
+    def stop_if_all_diverged(self) -> None:
+        """Raise ``TrainingDivergedError`` if no seed is left that is finite."""
+        if bool((self.diverged >= 0).all()):
             raise TrainingDivergedError(
-                f"the loss of every seed is infinite or not a number, first at step "
+                f"every seed has met a number that is infinite or none, first at step "
                 f"{int(self.diverged.min())}; lower learning_rate ({self.plan.learning_rate}) or "
                 f"gradient_clip ({self.plan.gradient_clip})"
             )

@@ -1,4 +1,4 @@
-"""One line on how training goes."""
+"""How training goes: a bar on a terminal, a line now and then in a log."""
 
 from __future__ import annotations
 
@@ -7,22 +7,34 @@ import time
 from typing import Any
 
 import pytorch_lightning as pl
+from tqdm import tqdm
 from typing_extensions import override
 
 from iclbench.training.module import Ensemble
 
+SECONDS = 5.0
+"""Between two lines in a log."""
+
 
 class Progress(pl.Callback):
-    """Writes steps, median loss, speed and time left: renewed on a terminal, else now and then."""
+    """Shows steps, the median loss over seeds, speed and time left."""
 
     def __init__(self, label: str) -> None:
         self.label = label
-        self.is_terminal = sys.stderr.isatty()
-        self.seconds = 0.5 if self.is_terminal else 5.0
 
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.began = self.written = time.monotonic()
+        assert isinstance(pl_module, Ensemble)
+        is_terminal = sys.stderr.isatty()
+        self.bar = tqdm(
+            desc=self.label,
+            total=pl_module.plan.steps,
+            initial=trainer.global_step,
+            disable=not is_terminal,
+            unit="step",
+        )
+        self.seconds = 0.2 if is_terminal else SECONDS
+        self.began = self.shown = time.monotonic()
         self.first = trainer.global_step
 
     @override
@@ -34,24 +46,26 @@ class Progress(pl.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        now = time.monotonic()
-        if now - self.written >= self.seconds:
-            self.written = now
-            self._write(trainer, pl_module)
+        if time.monotonic() - self.shown >= self.seconds:
+            self._show(trainer, pl_module)
 
     @override
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._write(trainer, pl_module)
-        if self.is_terminal:
-            sys.stderr.write("\n")
+        self._show(trainer, pl_module)
+        self.bar.close()
 
-    def _write(self, trainer: pl.Trainer, ensemble: pl.LightningModule) -> None:
+    def _show(self, trainer: pl.Trainer, ensemble: pl.LightningModule) -> None:
         assert isinstance(ensemble, Ensemble)
+        self.shown = time.monotonic()
         done, steps = trainer.global_step, ensemble.plan.steps
-        speed = max(done - self.first, 1) / max(time.monotonic() - self.began, 1e-9)
         window = done // ensemble.plan.log_every - 1
-        loss = f"loss {ensemble.losses[window].nanmedian():.3g}, " if window >= 0 else ""
-        line = f"{self.label}: step {done}/{steps}, {loss}{speed:.0f} steps/s, "
-        line += f"{(steps - done) / speed:.0f} s left"
-        sys.stderr.write(f"\r{line}\x1b[K" if self.is_terminal else f"{line}\n")
+        loss = f"loss {ensemble.losses[window].nanmedian():.3g}" if window >= 0 else ""
+        if not self.bar.disable:
+            self.bar.set_postfix_str(loss, refresh=False)
+            self.bar.update(done - self.bar.n)
+            return
+        speed = max(done - self.first, 1) / max(self.shown - self.began, 1e-9)
+        parts = [f"step {done}/{steps}", loss, f"{speed:.0f} steps/s"]
+        parts.append(f"{(steps - done) / speed:.0f} s left")
+        sys.stderr.write(f"{self.label}: {', '.join(filter(None, parts))}\n")
         sys.stderr.flush()

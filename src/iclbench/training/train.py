@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -89,6 +90,8 @@ def train(
     on_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
     with locked(checkpoints), _quiet():
         path, start = newest(checkpoints, ensemble.fingerprint) or (None, 0)
+        if path is not None:
+            sys.stderr.write(f"{' '.join(names)}: resumes at step {start}\n")
         prompts = (
             (torch.from_numpy(inputs).to(dtype), torch.from_numpy(outputs).to(dtype))
             for inputs, outputs in batches(task, length, training, names, seeds, start)
@@ -116,6 +119,7 @@ def _result(ensemble: Ensemble, seeds: Sequence[int], length: int) -> Trained:
     training = ensemble.plan
     rows, losses, diverged = ensemble.rows.data, ensemble.losses, ensemble.diverged
     diverged.masked_fill_(~rows.isfinite().all(1) & (diverged < 0), training.steps)
+    ensemble.stop_if_all_diverged()
     rows.masked_fill_((diverged >= 0)[:, None], torch.nan)
     window = torch.arange(len(losses), device=losses.device)[:, None]
     losses.masked_fill_((diverged >= 0) & (window >= diverged // training.log_every), torch.nan)

@@ -129,7 +129,8 @@ def test_a_relative_step_reaches_the_kaczmarz_pass_for_inputs_of_any_norm():
         W = W + xt @ residual / xt.square().sum(1, keepdim=True)
 
 
-def test_only_normalised_kernels_ask_for_the_unit_sphere():
-    assert ckd("linear", (1,)).needs == frozenset()
+def test_only_an_absolute_exponential_step_asks_for_the_unit_sphere():
     assert ckd("exponential", (1,)).needs == {"unit-norm inputs"}
-    assert ckd("softmax", (1,)).needs == {"unit-norm inputs"}
+    assert ckd("exponential", (1,), relative=True).needs == frozenset()
+    assert ckd("linear", (1,)).needs == frozenset()
+    assert ckd("softmax", (1,)).needs == frozenset()

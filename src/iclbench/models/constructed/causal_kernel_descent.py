@@ -59,7 +59,8 @@ class CausalKernelDescent(Method):
     @property
     @override
     def needs(self) -> frozenset[Fact]:
-        return frozenset() if self.attention.kind == "linear" else frozenset({"unit-norm inputs"})
+        absolute = self.attention.kind == "exponential" and not self.relative
+        return frozenset({"unit-norm inputs"} if absolute else ())
 
     @property
     @override

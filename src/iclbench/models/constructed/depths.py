@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Annotated
 
 from jaxtyping import Float
 from pydantic import AfterValidator, Field
 
 from iclbench.lazy import torch
-
-
-def _ascending(depths: tuple[int, ...]) -> tuple[int, ...]:
-    if any(left >= right for left, right in pairwise(depths)):
-        raise ValueError(f"depths {list(depths)} must ascend; sort them and drop repetitions")
-    return depths
-
+from iclbench.method import ascending
 
 Depths = Annotated[
     tuple[Annotated[int, Field(ge=1, le=100_000)], ...],
     Field(min_length=1, max_length=100, description="numbers of layers to read out at, ascending"),
-    AfterValidator(_ascending),
+    AfterValidator(ascending),
 ]
 
 DEPTHS = (1, 2, 4, 8, 16)

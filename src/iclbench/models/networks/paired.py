@@ -27,7 +27,7 @@ class PairedNetwork(nn.Module):
         inputs: Float[torch.Tensor, "batch time p"],
         outputs: Float[torch.Tensor, "batch time q"],
     ) -> Float[torch.Tensor, "layer batch time q"]:
-        """Return minus the label of the query tokens after every layer."""
+        """Return minus the query's label after each layer, all but the last detached."""
         context, query = paired(inputs, outputs)
         known = causal_mask(context.shape[1], diagonal=False, device=context.device)
         if self.has_prefixes:
@@ -37,7 +37,8 @@ class PairedNetwork(nn.Module):
         for block in self.blocks:
             context, query = block(context, query)
             predictions.append(-query[..., -self.output_dim :])
-        return torch.stack(predictions)
+        # Read along the way, not trained for: only the last prediction leads back to the weights.
+        return torch.stack([*(each.detach() for each in predictions[:-1]), predictions[-1]])
 
 
 class Block(nn.Module):
