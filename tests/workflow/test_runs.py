@@ -100,7 +100,7 @@ def test_a_new_task_runs_alone_and_joins_the_leaderboard(finished, tmp_path):
     for path in (tree.path / "config/tasks").glob("*.yaml"):
         if path.stem not in ("haar", "periodic"):
             path.unlink()
-    scale.write_text(re.sub(r"^studies:.*", "", scale.read_text(), flags=re.DOTALL))
+    scale.write_text(re.sub(r"^studies:.*", "", scale.read_text(), flags=re.DOTALL | re.MULTILINE))
     tree.snakemake("--cores", "2")
     task = "summary: Three points.\nlength: 9\ndynamics: {kind: periodic, dim: 3, period: 3}\n"
     (tree.path / "config/tasks/triangle.yaml").write_text(task)
