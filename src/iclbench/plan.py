@@ -2,8 +2,8 @@
 
 A job's plan holds the settings it works from, the digest of the code it runs, and the versions of
 the libraries that compute. It is an input of the job like any other: a job is out of date exactly
-when its plan or the results it reads have changed. Plans are named by what they hold, so that
-another run's, or a dry run's, never take the place of those that a run under way still reads.
+when its plan, its rule or the results it reads have changed. Plans are named by what they hold, so
+that another run's, or a dry run's, never take the place of those that a run under way still reads.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LIBRARIES = {
     "prompts": ("numpy", "scipy"),
     "train": ("numpy", "scipy", "torch", "pytorch-lightning"),
     "predict": ("numpy", "torch"),
-    "draw": ("numpy", "pandas", "matplotlib", "seaborn"),
+    "draw": ("numpy", "scipy", "pandas", "matplotlib", "seaborn"),
 }
 """What computes, in each stage: another version of it makes a job out of date."""
 
@@ -88,12 +88,21 @@ class Plan:
         return [f"{drawn.study}/{task}" for task in tasks]
 
     def write(self, folder: Path) -> None:
-        """Write the plans that are not there yet below a folder."""
+        """Write the plans that are not there yet below a folder.
+
+        A plan that returns after another one of its job is renewed: what was made by the other one
+        in between is out of date, also where nothing but the times of files tells.
+        """
         for job, text in self.texts.items():
             path = folder / self.file(job)
             if not path.exists():
                 with written_aside(path) as aside:
                     aside.write_text(text, encoding="utf-8")
+                continue
+            made = path.stat().st_mtime_ns
+            others = path.parent.glob(f"{path.name.partition('.')[0]}.*.json")
+            if any(other.stat().st_mtime_ns > made for other in others):
+                path.touch()
 
     def stale_tables(self, metrics: Path) -> list[Path]:
         """Return the tables of rows below a folder that belong to no job of this run."""

@@ -291,3 +291,11 @@ def test_positions_multiply_token_scores():
             near = (position_query[t] @ position_key[: t + 1].T / 3**0.5).softmax(-1)
             token = query[b, t] @ key[b, : t + 1].T / 3**0.5
             close(out[b, t], (near * token) @ value[b, : t + 1])
+
+
+def test_delta_with_unit_keys_is_delta_on_normalised_keys():
+    query, key, value, beta = case(Delta(kind="delta"), 15)
+    close(
+        Delta(kind="delta", unit_keys=True).attend(query, 100 * key, value, beta),
+        Delta(kind="delta").attend(query, key / key.norm(dim=-1, keepdim=True), value, beta),
+    )

@@ -390,3 +390,15 @@ def test_every_figure_has_a_caption_that_can_be_set(kind):
     job = SimpleNamespace(params=SimpleNamespace(labels={"task": "haar"}))
     text = Environment(undefined=StrictUndefined).from_string(caption).render(snakemake=job)
     assert publish_parts(text, writer="html", settings_overrides={"halt_level": 2})["body"]
+
+
+def test_similarity_compares_transformers_with_solvers_alone(rows):
+    pairs = rows[rows["metric"] == "similarity"]
+    solver = pairs["reference"].iloc[0]
+    built = rows.loc[rows["family"] == "constructed", "method"].iloc[0]
+    others = [
+        pairs[pairs["reference"] == solver].assign(reference=built, value=1.0),
+        pairs[pairs["reference"] == solver].assign(method=solver, family="solver", value=1.0),
+    ]
+    _, table = similarity(pd.concat([rows, *others], ignore_index=True), "haar")
+    pd.testing.assert_frame_equal(table, similarity(rows, "haar")[1])

@@ -38,6 +38,15 @@ def test_snakemake(tree, command):
     tree.snakemake(*shlex.split(command)[1:])
 
 
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "config/README.md", "results/README.md"]
+)
+def test_every_link_leads_somewhere(page):
+    text = (ROOT / page).read_text()
+    for link in re.findall(r"\]\(([^)#]+)\)", text):
+        assert link.startswith("https://") or (ROOT / page).parent.joinpath(link).exists(), link
+
+
 def test_there_is_no_other_command():
     first = {line.split()[0] for line in commands()}
     assert first == {"make", "snakemake", "source"}

@@ -67,6 +67,17 @@ def test_results_copied_to_another_clone_are_up_to_date(finished, tmp_path):
     assert tree.due() == set()
 
 
+def test_a_plan_that_returns_after_another_is_noticed_by_times_alone(finished, tmp_path):
+    tree = finished.copy(tmp_path / "tree")
+    config = tree.path / "config.yaml"
+    text = config.read_text()
+    config.write_text(text.replace("seed: 0", "seed: 1"))
+    tree.snakemake("results/prompts/haar.safetensors", "--cores", "1")
+    config.write_text(text)
+    shutil.rmtree(tree.path / ".snakemake")
+    assert "results/prompts/haar.safetensors" in tree.due()
+
+
 def test_a_changed_solver_reruns_what_depends_on_it(finished, tmp_path):
     tree = finished.copy(tmp_path / "tree")
     source = tree.path / "src/iclbench/solvers/newton.py"
@@ -102,6 +113,7 @@ def test_a_new_task_runs_alone_and_joins_the_leaderboard(finished, tmp_path):
             path.unlink()
     scale.write_text(re.sub(r"^studies:.*", "", scale.read_text(), flags=re.DOTALL | re.MULTILINE))
     tree.snakemake("--cores", "2")
+    assert not (tree.path / "results/metrics/leaderboard/linear.parquet").exists()
     task = "summary: Three points.\nlength: 9\ndynamics: {kind: periodic, dim: 3, period: 3}\n"
     (tree.path / "config/tasks/triangle.yaml").write_text(task)
     assert {Path(path).with_suffix("").as_posix() for path in tree.due()} == {

@@ -15,21 +15,24 @@ JOBS_SEE = f"export PYTHONPATH={shlex.quote(str(SOURCES))}; "
 if not workflow.deployment_settings.deployment_method:
     JOBS_SEE += f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
 
+INSTALL = (
+    "install what the workflow needs into Snakemake's Python: "
+    "python -m pip install -c constraints.txt -e ."
+)
 try:
     from iclbench.config.faults import ConfigError
     from iclbench.config.reading import read_config
     from iclbench.plan import make_plan
 except ModuleNotFoundError as error:
-    raise WorkflowError(
-        f"{error}; install what the workflow needs into Snakemake's Python: "
-        "python -m pip install -c constraints.txt -e ."
-    )
+    raise WorkflowError(f"{error}; {INSTALL}")
 
 try:
     SETTINGS = read_config(config, Path("config"))
+    PLAN = make_plan(SETTINGS)
 except ConfigError as error:
     raise WorkflowError(str(error))
-PLAN = make_plan(SETTINGS)
+except ModuleNotFoundError as error:
+    raise WorkflowError(f"{error}; {INSTALL}")
 PLAN.write(Path("results/plan"))
 
 # In the environment, and so no part of what determines a result.

@@ -24,6 +24,11 @@ class Delta(Attention):
     """
 
     kind: Literal["delta"] = Field(description="the delta rule, with a step beta a token")
+    unit_keys: bool = Field(
+        default=False,
+        description="whether keys are scaled to unit norm first, as training asks for: then no "
+        "beta in (0, 2) diverges",
+    )
 
     gates: ClassVar[int] = 1
 
@@ -35,6 +40,8 @@ class Delta(Attention):
         value: Float[torch.Tensor, "*batch time value"],
         gates: Float[torch.Tensor, "*batch time gates"] | None,
     ) -> Float[torch.Tensor, "*batch time value"]:
+        if self.unit_keys:
+            key = torch.nn.functional.normalize(key, dim=-1)
         steps = torch.ones_like(key[..., :1]) if gates is None else gates
         corrections = torch.linalg.solve_triangular(
             steps * (key @ key.mT), steps * value, upper=False, unitriangular=True

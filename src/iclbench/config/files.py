@@ -159,6 +159,6 @@ class RunFile(Settings):
     )
     checkpoint_every: str = Field(
         default="60 s",
-        pattern=r"^[0-9]*\.?[0-9]+ (s|steps)$",
+        pattern=r"^([1-9][0-9]*( s| steps)|[0-9]+\.[0-9]*[1-9] s)$",
         description="time or steps between two checkpoints of a training job: 60 s, or 500 steps",
     )

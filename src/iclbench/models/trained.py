@@ -25,7 +25,8 @@ class TrainedModel(Settings, ABC):
     The network that ``build`` returns maps inputs (B,T,p) and outputs (B,T,q) to the predictions
     (K,B,T,q) read out after each of its K layers; position t is computed from the pairs before t
     and x_t alone. Whatever reads an inner layer out is called ``probes``, one module a layer, and
-    sees detached hidden states: it learns and the transformer does not feel it.
+    sees detached hidden states: it learns and the transformer does not feel it. An inner prediction
+    that is read from the transformer itself is detached, for training sums the errors of all.
     """
 
     kind: str

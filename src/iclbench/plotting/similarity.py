@@ -32,6 +32,10 @@ def similarity(rows: pd.DataFrame, task: str) -> tuple[Figure, pd.DataFrame]:
         The figure, and what it draws: ``value``, the mean over seeds, and ``best``.
     """
     pairs = of_metric(rows, "similarity", task)
+    is_solver = rows["family"] == "solver"
+    pairs = pairs[
+        (pairs["family"] != "solver") & pairs["reference"].isin(rows.loc[is_solver, "method"])
+    ]
     is_trained = pairs["family"] == "trained"
     pairs = pairs[is_trained if is_trained.any() else slice(None)]
     keys = ["task", "family", "method", "iterate", "reference", "reference_iterate"]
