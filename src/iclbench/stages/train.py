@@ -35,7 +35,7 @@ def train_model(
     settings = read_kind("models", described["settings"])
     assert isinstance(settings, TrainedModel)
     training = Training.model_validate(described["training"])
-    number, _, unit = checkpoint_every.partition(" ")
+    number, unit = checkpoint_every.split()
     trained = train(
         read_family(task),
         task["length"],
