@@ -19,7 +19,7 @@ setup: .venv/installed
 	touch $@
 
 test: setup
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not slow"
+	$(BIN)/pytest -n 2 -m "not slow"
 
 lint: setup
 	$(BIN)/ruff format --check .

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -73,6 +74,12 @@ def fresh_tree(path):
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
     """A tree in which the whole workflow has run at smoke scale; not to be changed."""
-    tree = fresh_tree(tmp_path_factory.mktemp("finished") / "tree")
-    tree.snakemake("--cores", "2")
-    return tree
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    with FileLock(shared / "finished.lock"):
+        if (shared / "finished").exists():
+            return Tree(shared / "finished")
+        tree = fresh_tree(shared / "unfinished")
+        tree.snakemake("--cores", "2")
+        return Tree(tree.path.rename(shared / "finished"))

@@ -8,7 +8,7 @@ import sys
 import pytest
 from conftest import ROOT
 
-pytestmark = [pytest.mark.dag, pytest.mark.xdist_group("dag")]
+pytestmark = pytest.mark.dag
 README = (ROOT / "README.md").read_text()
 
 

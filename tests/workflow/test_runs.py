@@ -13,7 +13,7 @@ from conftest import fresh_tree
 
 from iclbench.records import read
 
-pytestmark = [pytest.mark.dag, pytest.mark.xdist_group("dag")]
+pytestmark = pytest.mark.dag
 
 
 def tables(tree):
