@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         run(**options)
     except (JobError, OSError) as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        sys.stderr.write(f"{error}\n")
         return 1
     return 0
 

@@ -48,7 +48,9 @@ def read_job(path: Path) -> Job:
 
 def read_family(task: dict[str, Any]) -> Family:
     """Return the distribution over prompts of a task in a plan."""
-    return read_kind(task["room"], task["family"])  # type: ignore[return-value]
+    family = read_kind(task["room"], task["family"])
+    assert isinstance(family, Family)
+    return family
 
 
 def read_kind(room: str, settings: dict[str, Any]) -> Settings:
