@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -43,27 +44,44 @@ def written_aside(path: Path) -> Iterator[Path]:
         aside.unlink(missing_ok=True)
 
 
-def save_arrays(arrays: Mapping[str, np.ndarray], path: Path, about: Mapping[str, Any]) -> None:
-    """Write named arrays to a safetensors file, with what is to be said about them."""
+def save_arrays(arrays: Mapping[str, np.ndarray], path: Path, about: Any) -> None:
+    """Write named arrays to a safetensors file, and plain data that says what they are.
+
+    The same arrays and data give the same bytes.
+    """
     from safetensors.numpy import save_file
 
+    arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    text = json.dumps({"about": about, "sha256": _digest(arrays, about)})
     with written_aside(path) as aside:
-        contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        save_file(contiguous, aside, metadata={"iclbench": json.dumps(about, sort_keys=True)})
+        save_file(arrays, aside, metadata={"iclbench": text})
 
 
-def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Return the arrays of a safetensors file and what is said about them.
+def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], Any]:
+    """Return the arrays of a file that ``save_arrays`` wrote, and the data that came with them.
 
     Raises:
-        DamagedFileError: If the file is no safetensors file of ours.
+        DamagedFileError: If the file is not as it was written.
     """
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="numpy") as file:
-            about = json.loads((file.metadata() or {})["iclbench"])
-            return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118
-    except (SafetensorError, KeyError, ValueError) as error:
+            record = json.loads(file.metadata()["iclbench"])
+            names = file.keys()
+            arrays = {name: file.get_tensor(name) for name in names}
+        about, digest = record["about"], record["sha256"]
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
         message = f"{path}: not a tensor file of this project ({error}); delete it and run again"
         raise DamagedFileError(message) from error
+    if digest != _digest(arrays, about):
+        raise DamagedFileError(f"{path}: altered since it was written; delete it and run again")
+    return arrays, about
+
+
+def _digest(arrays: Mapping[str, np.ndarray], about: Any) -> str:
+    digest = hashlib.sha256(json.dumps(about).encode())
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype} {list(array.shape)}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()

@@ -258,7 +258,9 @@ def test_provenance_survives_and_holds_no_time_host_or_path(tmp_path):
     path = tmp_path / "a.parquet"
     write(errors_of(), path, PROVENANCE)
     assert provenance(path) == PROVENANCE == json.loads(json.dumps(PROVENANCE))
-    assert set(PROVENANCE) == {"settings", "code", "device", "threads", "versions"}
+    assert set(PROVENANCE) == {
+        *("settings", "code", "device", "threads", "processor", "versions"),
+    }
     assert set(PROVENANCE["versions"]) == {"python", "torch", "numpy", "pyarrow"}
     with pytest.raises(RecordError, match=r"provenance: .*expected plain data"):
         write(errors_of(), path, {"settings": {"path": tmp_path}})

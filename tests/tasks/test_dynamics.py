@@ -218,17 +218,20 @@ def test_network_that_vanishes_stays_where_it_is():
     np.testing.assert_allclose(prompts.outputs[dead], prompts.inputs[dead], atol=1e-15)
 
 
-@pytest.mark.parametrize("dim", [2, 5])
-def test_rkhs_map_rotates_by_an_angle_of_the_state(dim: int):
-    prompts = Rkhs(kind="rkhs", dim=dim, strength=2.0).sample(stream("rkhs", dim), 3, 8)
+@pytest.mark.parametrize(("dim", "centres"), [(2, 1), (5, 1), (5, 4)])
+def test_rkhs_map_rotates_by_angles_of_the_state(dim: int, centres: int):
+    family = Rkhs(kind="rkhs", dim=dim, strength=2.0, centres=centres)
+    prompts = family.sample(stream("rkhs", dim), 3, 8)
     generator = np.zeros((dim, dim))
     for i in range(0, dim - 1, 2):
         generator[i + 1, i], generator[i, i + 1] = 1, -1
     for b in range(3):
-        Q, Omega, v = (prompts.truth[name][b] for name in ("Q", "Omega", "v"))
+        (first, *Q), v = prompts.truth["Q"][b], prompts.truth["v"][b]
         for x, y in zip(prompts.inputs[b], prompts.outputs[b], strict=True):
-            turned = expm(2.0 * (v @ x) * generator)
-            np.testing.assert_allclose(y, Q @ turned @ Omega @ x, atol=1e-12)
+            turned = first @ x
+            for q, angle in zip(Q, 2.0 * (v @ x) / np.sqrt(centres), strict=True):
+                turned = q @ expm(angle * generator) @ turned
+            np.testing.assert_allclose(y, turned, atol=1e-12)
 
 
 def interpolation_norms(prompts: Prompts, beta: float) -> np.ndarray:
@@ -238,12 +241,16 @@ def interpolation_norms(prompts: Prompts, beta: float) -> np.ndarray:
     return (inverse[..., None] * (V.mT @ prompts.outputs) ** 2).sum((1, 2))
 
 
-@pytest.mark.parametrize(("strength", "beta"), [(0.5, 1.0), (1.0, 1.0), (1.0, 2.0), (2.0, 2.0)])
-def test_rkhs_map_is_in_the_rkhs_with_the_stated_norm(strength: float, beta: float):
+@pytest.mark.parametrize(
+    ("centres", "strength", "beta"),
+    [(1, 0.5, 1.0), (1, 1.0, 1.0), (1, 2.0, 2.0), (2, 0.5, 1.0), (2, 1.0, 2.0), (3, 0.5, 1.0)],
+)
+def test_rkhs_map_is_in_the_rkhs_with_the_stated_norm(centres: int, strength: float, beta: float):
     """Through values of f goes a function of norm |f|; Kaczmarz' errors sum to at most |f|^2."""
-    prompts = Rkhs(kind="rkhs", dim=5, strength=strength).sample(stream("norm"), 6, 120)
-    z = strength**2 / beta
-    bound = 5 * (1 + z) * np.exp(z) / beta
+    family = Rkhs(kind="rkhs", dim=5, strength=strength, centres=centres)
+    prompts = family.sample(stream("norm"), 6, 120)
+    z = centres * strength**2 / beta
+    bound = 3 ** (centres - 1) * 5 * (1 + z) * np.exp(z) / beta
     errors = kaczmarz_errors(prompts, beta)
     assert ((errors**2).sum((1, 2)) / np.exp(beta)).max() <= bound
     assert interpolation_norms(prompts, beta).max() <= bound

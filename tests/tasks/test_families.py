@@ -38,7 +38,7 @@ SMALLEST: dict[str, Family] = {
         ("dynamics", 0, {"kind": "network", "dim": 1, "activation": "tanh", "hidden": 2}),
         ("dynamics", 1, {"kind": "network", "dim": 1, "activation": "relu", "hidden": 2}),
         ("dynamics", 0, {"kind": "rkhs", "dim": 2}),
-        ("dynamics", 1, {"kind": "rkhs", "dim": 3}),
+        ("dynamics", 1, {"kind": "rkhs", "dim": 3, "centres": 1}),
         ("regression", 0, {"kind": "linear", "dim": 1}),
         ("regression", 1, {"kind": "linear", "dim": 2, "nonzeros": 1, "condition": 10, "noise": 1}),
         ("regression", 0, {"kind": "recall", "dim": 2, "keys": 2}),

@@ -1,9 +1,8 @@
 import pytest
 import torch
 
-from iclbench.files import DamagedFileError
+from iclbench.files import DamagedFileError, load_arrays, save_arrays
 from iclbench.training.checkpoints import decoded, encoded
-from iclbench.training.tensors import read_tensors, write_tensors
 from iclbench.training.trained import Trained, load, save
 
 TREE = {
@@ -27,9 +26,14 @@ def assert_same(one, other):
         assert type(one) is type(other)
 
 
+def write(path):
+    arrays, tree = encoded(TREE)
+    save_arrays(arrays, path, tree)
+
+
 def test_containers_come_back_from_a_file(tmp_path):
-    write_tensors(tmp_path / "a", *encoded(TREE))
-    assert_same(TREE, decoded(*read_tensors(tmp_path / "a")))
+    write(tmp_path / "a")
+    assert_same(TREE, decoded(*load_arrays(tmp_path / "a")))
 
 
 def test_what_is_not_data_is_refused():
@@ -39,14 +43,14 @@ def test_what_is_not_data_is_refused():
 
 def test_the_same_content_gives_the_same_bytes(tmp_path):
     for name in ("a", "b"):
-        write_tensors(tmp_path / name, *encoded(TREE))
+        write(tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
 
 def test_every_cut_and_every_altered_byte_is_noticed(tmp_path):
     path = tmp_path / "a"
-    write_tensors(path, *encoded(TREE))
+    write(path)
     good = path.read_bytes()
     for place in range(0, len(good), 7):
         altered = bytearray(good)
@@ -54,7 +58,7 @@ def test_every_cut_and_every_altered_byte_is_noticed(tmp_path):
         for bad in (bytes(altered), good[:place]):
             path.write_bytes(bad)
             try:
-                content = decoded(*read_tensors(path))
+                content = decoded(*load_arrays(path))
             except DamagedFileError:
                 continue
             assert_same(TREE, content)  # spaces in the header mean nothing

@@ -7,11 +7,16 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
+from iclbench.lazy import torch
+
 
 def collect_provenance(
     settings: Mapping[str, Any], code: str, device: str, threads: int
 ) -> dict[str, Any]:
     """Return what determines the numbers of a file: never a time, a host or a path.
+
+    With them stands the instruction set of the processor (``AVX512``, ``AVX2``, …), as libraries of
+    linear algebra choose their kernels by it, and another kernel changes the last digits.
 
     Args:
         settings: The settings of the stage, as plain data.
@@ -24,6 +29,7 @@ def collect_provenance(
         "code": code,
         "device": device,
         "threads": threads,
+        "processor": torch.backends.cpu.get_cpu_capability(),
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in ("torch", "numpy", "pyarrow")},

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from lightning_fabric.plugins import CheckpointIO
 from typing_extensions import override
 
-from iclbench.files import DamagedFileError, JobError
+from iclbench.files import DamagedFileError, JobError, load_arrays, save_arrays
 from iclbench.lazy import torch
-from iclbench.training.tensors import read_tensors, write_tensors
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def newest(folder: Path, fingerprint: str) -> tuple[Path, int] | None:
     """
     for path in reversed(_checkpoints(folder)):
         try:
-            checkpoint = decoded(*read_tensors(path))
+            checkpoint = decoded(*load_arrays(path))
         except DamagedFileError as error:
             log.warning("%s; training goes on from an earlier state", error)
             continue
@@ -68,8 +68,8 @@ class SafetensorsIO(CheckpointIO):
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
         path = Path(path)
-        tensors, tree = encoded(checkpoint)
-        write_tensors(path, tensors, tree)
+        arrays, tree = encoded(checkpoint)
+        save_arrays(arrays, path, tree)
         for old in _checkpoints(path.parent)[:-KEPT]:
             old.unlink()
 
@@ -77,7 +77,7 @@ class SafetensorsIO(CheckpointIO):
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        return decoded(*read_tensors(Path(path)))
+        return decoded(*load_arrays(Path(path)))
 
     @override
     def remove_checkpoint(self, path: str | Path) -> None:
@@ -89,19 +89,19 @@ def _checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*.ckpt"))
 
 
-def encoded(value: Any) -> tuple[dict[str, torch.Tensor], Any]:
+def encoded(value: Any) -> tuple[dict[str, np.ndarray], Any]:
     """Return the tensors in nested containers by number, and the containers as JSON without them.
 
     Raises:
         TypeError: If there is anything else in them than tensors, numbers, strings and None.
     """
-    tensors: dict[str, torch.Tensor] = {}
+    arrays: dict[str, np.ndarray] = {}
 
     def encode(value: Any) -> Any:
         match value:
             case torch.Tensor():
-                tensors[str(len(tensors))] = value
-                return {"tensor": str(len(tensors) - 1)}
+                arrays[str(len(arrays))] = value.detach().cpu().numpy()
+                return {"tensor": str(len(arrays) - 1)}
             case dict():
                 return {"dict": [[encode(key), encode(item)] for key, item in value.items()]}
             case tuple():
@@ -112,18 +112,19 @@ def encoded(value: Any) -> tuple[dict[str, torch.Tensor], Any]:
                 return value
         raise TypeError(f"a checkpoint cannot hold a {type(value).__name__}: {value!r}")
 
-    return tensors, encode(value)
+    tree = encode(value)
+    return arrays, tree
 
 
-def decoded(tensors: dict[str, torch.Tensor], tree: Any) -> Any:
+def decoded(arrays: dict[str, np.ndarray], tree: Any) -> Any:
     """Return the containers that ``encoded`` was given."""
     match tree:
         case {"tensor": name}:
-            return tensors[name]
+            return torch.from_numpy(arrays[name])
         case {"dict": items}:
-            return {decoded(tensors, key): decoded(tensors, item) for key, item in items}
+            return {decoded(arrays, key): decoded(arrays, item) for key, item in items}
         case {"tuple": items}:
-            return tuple(decoded(tensors, item) for item in items)
+            return tuple(decoded(arrays, item) for item in items)
         case list():
-            return [decoded(tensors, item) for item in tree]
+            return [decoded(arrays, item) for item in tree]
     return tree

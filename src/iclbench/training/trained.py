@@ -7,10 +7,10 @@ from pathlib import Path
 
 from jaxtyping import Float
 
+from iclbench.files import load_arrays, save_arrays
 from iclbench.lazy import torch
 from iclbench.models.trained import TrainedModel
 from iclbench.training.ensembles import mapped
-from iclbench.training.tensors import read_tensors, write_tensors
 
 WEIGHTS = 2**20
 """How many attention weights of a head ``predict`` holds at a time, about."""
@@ -46,8 +46,10 @@ def save(trained: Trained, path: Path) -> None:
         "steps": list(trained.steps),
         "diverged": [[seed, step] for seed, step in trained.diverged.items()],
     }
-    state = {f"state.{name}": tensor for name, tensor in trained.state.items()}
-    write_tensors(path, state | {"losses": trained.losses}, content)
+    tensors = {f"state.{name}": tensor for name, tensor in trained.state.items()}
+    tensors["losses"] = trained.losses
+    arrays = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
+    save_arrays(arrays, path, content)
 
 
 def load(path: Path) -> Trained:
@@ -56,7 +58,8 @@ def load(path: Path) -> Trained:
     Raises:
         DamagedFileError: If the file is not as it was written.
     """
-    tensors, content = read_tensors(path)
+    arrays, content = load_arrays(path)
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     return Trained(
         state={
             name.removeprefix("state."): tensor

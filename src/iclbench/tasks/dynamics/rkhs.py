@@ -14,43 +14,52 @@ from iclbench.tasks.prompts import Prompts
 
 
 class Rkhs(SphereDynamics):
-    """s_{t+1} = Q R(strength <v, s_t>) Omega s_t, s_1 uniform on the unit sphere.
+    """s_{t+1} = Q_m R(<w_m, s_t>) Q_{m-1} … R(<w_1, s_t>) Q_0 s_t, s_1 uniform on the unit sphere.
 
-    Q and Omega are Haar on O(d), v is uniform on the unit sphere, and R(phi) rotates the coordinate
-    pairs (1,2), (3,4), … by phi, leaving a last odd coordinate alone: a rotation by an angle that
-    depends on the state.
+    R(phi) rotates the coordinate pairs (1,2), (3,4), … by phi, leaving a last odd coordinate alone,
+    the Q_j are Haar on O(d), and w_j = strength v_j / sqrt(m) with v_j uniform on the unit sphere:
+    rotations by angles that depend on the state.
 
     Sander & Peyré 2024 (arXiv 2410.03011), Assumption 1, asks for f in the RKHS of the attention's
-    kernel. A random sum of kernels sum_j c_j exp(beta <z_j, x>) is there, but its sequences explode
-    or die, and its projection on the sphere is there no longer. This f keeps the sphere and is in
-    the RKHS of exp(beta <x, y>) for every beta > 0, as the Taylor coefficients of its components
-    fall fast enough: with z = strength^2 / beta, |f|^2 <= d (1 + z) exp(z) / beta (derived).
+    kernel. Writing each rotation with exp(i phi) and exp(-i phi) makes this f a sum of terms
+    M_c x exp(i <c, x>) over the combinations c = ±w_1 ± … ± w_m: of derivatives of the kernel
+    exp(beta <z, x>) at the random imaginary centres z = i c / beta. So f is in the RKHS for every
+    beta > 0, with |f|^2 <= 3^{m-1} d (1 + z) exp(z) / beta, z = m strength^2 / beta (derived).
 
-    Drawn, in this order: Q, Omega, v, s_1. Truth: ``Q``, ``Omega`` (batch, d, d), ``v`` (batch, d)
+    Imaginary centres because f must keep its sequences alive: a sum of kernels at real centres is
+    convex or concave along each of them, its sequences explode or come to rest, and its projection
+    on the sphere is no longer in the RKHS. This f keeps the sphere.
+
+    Drawn, in this order: Q_0 … Q_m, v_1 … v_m, s_1.
+    Truth: ``Q`` (batch, m + 1, d, d), ``v`` (batch, m, d)
     """
 
     kind: Literal["rkhs"] = Field(
-        description="s_{t+1} = Q R(strength <v, s_t>) Omega s_t, R rotating by a state's own angle"
+        description="s_{t+1} = Q_m R(<w_m, s_t>) … Q_1 R(<w_1, s_t>) Q_0 s_t, R rotating"
     )
     dim: int = Field(ge=2, le=4096, description="d, dimension of the state")
+    centres: int = Field(default=3, ge=1, le=64, description="m, number of random directions w_j")
     strength: float = Field(
-        default=1.0, ge=0, le=10, description="how fast the angle varies with the state; 0 is Haar"
+        default=1.0, ge=0, le=10, description="how fast the angles vary with the state; 0 is Haar"
     )
 
     def sample(self, rng: np.random.Generator, batch: int, length: int) -> Prompts:
-        """Draw Q, Omega, v and s_1 for every prompt."""
-        Q = haar_matrices(rng, batch, self.dim)
-        Omega = haar_matrices(rng, batch, self.dim)
-        v = unit_vectors(rng, batch, self.dim)
-        even = self.dim - self.dim % 2
+        """Draw the Q_j, the v_j and s_1 for every prompt."""
+        m, d = self.centres, self.dim
+        Q = haar_matrices(rng, batch * (m + 1), d).reshape(batch, m + 1, d, d)
+        v = unit_vectors(rng, batch, m, d)
+        even = d - d % 2
 
         def step(s: np.ndarray) -> np.ndarray:
-            phi = self.strength * (v * s).sum(-1, keepdims=True)
-            image = np.einsum("bij,bj->bi", Omega, s)
-            left, right = image[:, 0:even:2].copy(), image[:, 1:even:2].copy()
-            image[:, 0:even:2] = np.cos(phi) * left - np.sin(phi) * right
-            image[:, 1:even:2] = np.sin(phi) * left + np.cos(phi) * right
-            return np.einsum("bij,bj->bi", Q, image)
+            angles = self.strength / np.sqrt(m) * np.einsum("bjd,bd->jb", v, s)
+            image = np.einsum("bij,bj->bi", Q[:, 0], s)
+            for j, (cos, sin) in enumerate(zip(np.cos(angles), np.sin(angles), strict=True), 1):
+                left, right = image[:, 0:even:2], image[:, 1:even:2]
+                turned = image.copy()
+                turned[:, 0:even:2] = cos[:, None] * left - sin[:, None] * right
+                turned[:, 1:even:2] = sin[:, None] * left + cos[:, None] * right
+                image = np.einsum("bij,bj->bi", Q[:, j], turned)
+            return image
 
-        states = orbit(step, unit_vectors(rng, batch, self.dim), length)
-        return noise_free_prompts(states, {"Q": Q, "Omega": Omega, "v": v})
+        states = orbit(step, unit_vectors(rng, batch, d), length)
+        return noise_free_prompts(states, {"Q": Q, "v": v})
