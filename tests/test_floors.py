@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "src" / "iclbench"
 FLOORS = [
     {"settings", "lazy", "streams", "capabilities", "files", "registry", "digests"},
-    {"tasks", "attention", "records", "method"},
+    {"tasks", "attention", "records", "method", "measurement"},
     {"models", "solvers", "measures"},
     {"training"},
     {"studies", "claims", "plotting", "config"},

@@ -20,8 +20,16 @@ def main(arguments: list[str] | None = None) -> int:
             from iclbench.stages.train import train_model as run
         case "predict":
             from iclbench.stages.predict import predict_task as run
+        case "measure":
+            from iclbench.stages.measure import measure as run
         case "draw":
             from iclbench.stages.draw import draw_figure as run
+        case "decide":
+            from iclbench.stages.decide import decide_claims as run
+        case "report":
+            from iclbench.stages.report import report as run
+        case "strict":
+            from iclbench.stages.report import check_expected as run
         case _:
             from iclbench.config.schema import write_schemas as run
     from iclbench.files import JobError
@@ -64,10 +72,27 @@ def _parser() -> argparse.ArgumentParser:
     )
     predict.add_argument("--rows", type=Path, required=True, help="the Parquet file to write")
 
+    measure = stages.add_parser("measure", help="measure what one study alone measures")
+    measure.add_argument("plan", type=Path, help="the job's plan (results/plan/measure/…)")
+    measure.add_argument("--rows", type=Path, required=True, help="the Parquet file to write")
+
     draw = stages.add_parser("draw", help="draw a figure from rows")
     draw.add_argument("plan", type=Path, help="the job's plan (results/plan/draw/…)")
     draw.add_argument("--figure", type=Path, required=True, help="the PDF; PNG and table beside it")
     draw.add_argument("--rows", type=Path, nargs="+", required=True, help="Parquet files of rows")
+
+    decide = stages.add_parser("decide", help="decide claims from rows")
+    decide.add_argument("plan", type=Path, help="the job's plan (results/plan/decide/…)")
+    decide.add_argument("--verdicts", type=Path, required=True, help="the Parquet file to write")
+    decide.add_argument("--rows", type=Path, nargs="+", required=True, help="Parquet files of rows")
+
+    report = stages.add_parser("report", help="gather verdicts into the scorecard")
+    report.add_argument("--verdicts", type=Path, nargs="+", required=True, help="one file a study")
+    report.add_argument("--table", type=Path, required=True, help="the Parquet file to write")
+    report.add_argument("--page", type=Path, required=True, help="the HTML page to write")
+
+    strict = stages.add_parser("strict", help="fail if a verdict is not as expected")
+    strict.add_argument("table", type=Path, help="the scorecard's Parquet file")
 
     schema = stages.add_parser("schema", help="write the JSON schemas of the settings files")
     schema.add_argument("folder", type=Path, help="the folder to write to (config/schema)")

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-Fact = Literal["autoregressive", "scalar outputs", "unit-norm inputs", "noise-free"]
+Fact = Literal[
+    "autoregressive", "complex coordinates", "noise-free", "scalar outputs", "unit-norm inputs"
+]
 
 LACKING: dict[Fact, str] = {
     "autoregressive": "the task is not a sequence s, f(s), f(f(s)), …",
+    "complex coordinates": "the task's states are not complex numbers in real pairs",
     "scalar outputs": "the task's outputs are vectors",
     "unit-norm inputs": "the task's inputs are not on the unit sphere",
     "noise-free": "the task's outputs carry noise",

@@ -11,14 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from iclbench.capabilities import why_not
-from iclbench.config.files import ModelFile, SolverFile, TaskFile
+from iclbench.config.files import ModelFile, SolverFile, StudyFile, TaskFile
 from iclbench.config.reading import Config, chosen
-from iclbench.digests import canonical, digest, digest_code
+from iclbench.digests import canonical, digest, digest_code, digest_settings
 from iclbench.files import written_aside
 from iclbench.models.trained import TrainedModel
 from iclbench.registry import locations
@@ -28,19 +29,31 @@ LIBRARIES = {
     "prompts": ("numpy", "scipy"),
     "train": ("numpy", "scipy", "torch", "pytorch-lightning"),
     "predict": ("numpy", "torch"),
+    "measure": ("numpy", "scipy", "torch"),
     "draw": ("numpy", "scipy", "pandas", "matplotlib", "seaborn"),
+    "decide": ("numpy", "scipy", "pandas"),
+    "report": ("pandas", "jinja2"),
 }
 """What computes, in each stage: another version of it makes a job out of date."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure to draw: its name, the study it belongs to, and its task where it has one."""
+    """A figure to draw: the study it belongs to, its task where it has one, the tables it reads."""
 
     name: str
     kind: str
     study: str
     task: str | None
+    tables: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Claims to decide, and the tables that hold their evidence."""
+
+    claims: tuple[str, ...]
+    tables: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -52,7 +65,10 @@ class Plan:
         trained: The models trained on each task.
         predicted: The tasks that each study compares methods on.
         models: The trained models that each study compares on each task.
+        measured: The measurements of each study.
         figures: Figures by name.
+        decisions: Claims and controls: each alone by ``STUDY/NAME``, and all of a study by
+            ``STUDY``.
         texts: Every job's plan, by stage and name.
     """
 
@@ -60,7 +76,9 @@ class Plan:
     trained: dict[str, list[str]]
     predicted: dict[str, list[str]]
     models: dict[tuple[str, str], list[str]]
+    measured: dict[str, list[str]]
     figures: dict[str, Figure]
+    decisions: dict[str, Decision]
     texts: dict[str, str] = field(repr=False)
 
     def file(self, job: str) -> str:
@@ -74,18 +92,6 @@ class Plan:
         for figure in self.figures.values():
             kinds.setdefault(figure.kind, []).append(figure.name)
         return kinds
-
-    def tables(self, figure: str) -> list[str]:
-        """Return the tables of rows that a figure is drawn from, by their names."""
-        drawn = self.figures[figure]
-        tasks = self.predicted[drawn.study] if drawn.task is None else [drawn.task]
-        if drawn.kind == "training":
-            return [
-                f"training/{task}/{model}"
-                for task in tasks
-                for model in self.models[drawn.study, task]
-            ]
-        return [f"{drawn.study}/{task}" for task in tasks]
 
     def write(self, folder: Path) -> None:
         """Write the plans that are not there yet below a folder.
@@ -108,6 +114,9 @@ class Plan:
         """Return the tables of rows below a folder that belong to no job of this run."""
         tables = {f"training/{task}/{model}" for task in self.tasks for model in self.trained[task]}
         tables |= {f"{study}/{task}" for study, tasks in self.predicted.items() for task in tasks}
+        tables |= {
+            f"measured/{study}/{name}" for study, names in self.measured.items() for name in names
+        }
         found = sorted(metrics.rglob("*.parquet"))
         return [path for path in found if path.relative_to(metrics).as_posix()[:-8] not in tables]
 
@@ -120,30 +129,44 @@ def make_plan(config: Config) -> Plan:
     """
     studies = {name: config.studies[name] for name in chosen(config.run.studies, config.studies)}
     texts: dict[str, str] = {}
-    trained: dict[str, set[str]] = {}
-    predicted: dict[str, list[str]] = {}
+    trained: dict[str, dict[str, int]] = {}
+    models: dict[str, ModelFile] = {}
     compared: dict[tuple[str, str], list[str]] = {}
     figures: dict[str, Figure] = {}
-    for study_name, study in studies.items():
-        tasks = chosen(study.tasks, config.tasks)
-        predicted[study_name] = tasks
-        for task_name in tasks:
+    decisions: dict[str, Decision] = {}
+    for name, study in studies.items():
+        for task_name in chosen(study.tasks, config.tasks):
             task = config.tasks[task_name]
-            trained.setdefault(task_name, set())
-            working, left_out = _methods(config, study_name, task)
-            models = [name for name, method in working.items() if _is_trained(method)]
-            trained[task_name].update(models)
-            compared[study_name, task_name] = models
-            texts[f"predict/{study_name}/{task_name}"] = _plan_of(
+            working, left_out = _methods(config, name, task_name)
+            compared[name, task_name] = []
+            jobs = trained.setdefault(task_name, {})
+            for method_name, method in working.items():
+                if isinstance(method, ModelFile) and _is_trained(method):
+                    own = study.seeds if method_name in config.variants[name] else None
+                    jobs[method_name] = own or config.scale.seeds
+                    models[method_name] = method
+                    compared[name, task_name].append(method_name)
+            texts[f"predict/{name}/{task_name}"] = _plan_of(
                 "predict",
                 _modules(task.family, *(method.method for method in working.values())),
-                study=study_name,
+                study=name,
                 task=_task_settings(task_name, task),
-                methods={name: _method_settings(method) for name, method in working.items()},
+                methods={each: _method_settings(method) for each, method in working.items()},
                 left_out=left_out,
+                similarities=study.similarities,
                 scale=config.run.scale,
             )
-        for figure in _figures(study_name, study.figures, tasks):
+        for measurement_name, measurement in study.measurements.items():
+            texts[f"measure/{name}/{measurement_name}"] = _plan_of(
+                "measure",
+                _modules(measurement),
+                study=name,
+                name=measurement_name,
+                measurement=_dump(measurement),
+                root=config.run.seed,
+                scale=config.run.scale,
+            )
+        for figure in _figures(name, study, compared):
             figures[figure.name] = figure
             texts[f"draw/{figure.name}"] = _plan_of(
                 "draw",
@@ -151,7 +174,24 @@ def make_plan(config: Config) -> Plan:
                 kind=figure.kind,
                 task=figure.task,
             )
-    for task_name, models in trained.items():
+        claims = list(_claims(name, study))
+        chosen_claims = {f"{name}/{claim['name']}": [claim] for claim in claims}
+        for decided, some in (chosen_claims | ({name: claims} if claims else {})).items():
+            tables = sorted({table for claim in some for table in claim["tables"]})
+            names = tuple(claim["name"] for claim in some)
+            decisions[decided] = Decision(names, tuple(tables))
+            texts[f"decide/{decided}"] = _plan_of(
+                "decide",
+                (),
+                study=name,
+                paper=study.paper,
+                claims=some,
+                tables=tables,
+                scale=config.run.scale,
+            )
+    page = resources.files("iclbench.claims").joinpath("page.html.j2").read_text(encoding="utf-8")
+    texts["report/scorecard"] = _plan_of("report", (), page=digest(page))
+    for task_name, jobs in trained.items():
         task = config.tasks[task_name]
         settings = _task_settings(task_name, task)
         texts[f"prompts/{task_name}"] = _plan_of(
@@ -161,54 +201,88 @@ def make_plan(config: Config) -> Plan:
             prompts=config.scale.prompts,
             root=config.run.seed,
         )
-        for model_name in models:
-            model = config.models[model_name]
+        for model_name, seeds in jobs.items():
+            model = models[model_name]
             texts[f"train/{task_name}/{model_name}"] = _plan_of(
                 "train",
                 _modules(task.family, model.method),
                 task=settings,
                 model={"name": model_name, **_method_settings(model)},
-                seeds=config.scale.seeds,
+                seeds=seeds,
                 root=config.run.seed,
                 scale=config.run.scale,
             )
     return Plan(
         tasks=sorted(trained),
-        trained={task: sorted(models) for task, models in sorted(trained.items())},
-        predicted=predicted,
+        trained={task: sorted(jobs) for task, jobs in sorted(trained.items())},
+        predicted={name: chosen(study.tasks, config.tasks) for name, study in studies.items()},
         models=compared,
+        measured={name: list(study.measurements) for name, study in studies.items()},
         figures=figures,
+        decisions=decisions,
         texts=texts,
     )
 
 
 def _methods(
-    config: Config, study: str, task: TaskFile
+    config: Config, study: str, task: str
 ) -> tuple[dict[str, ModelFile | SolverFile], dict[str, dict[str, str]]]:
     """Return a study's methods that work on a task, and the others with the reason."""
-    working: dict[str, ModelFile | SolverFile] = {}
-    left_out: dict[str, dict[str, str]] = {}
-    models = chosen(config.studies[study].models, config.models)
-    solvers = chosen(config.studies[study].solvers, config.solvers)
-    for name, method in [
-        *((name, config.models[name]) for name in models),
-        *((name, config.solvers[name]) for name in solvers),
-    ]:
-        reason = why_not(method.needs, task.family.facts)
-        if reason:
-            left_out[name] = {"family": _family(method), "reason": reason}
-        else:
-            working[name] = method
+    settings = config.studies[study]
+    methods: dict[str, ModelFile | SolverFile] = {}
+    methods |= {name: config.models[name] for name in chosen(settings.models, config.models)}
+    methods |= {name: config.solvers[name] for name in chosen(settings.solvers, config.solvers)}
+    for name, method in config.variants[study].items():
+        variant = settings.variants[name]
+        if variant is not None and task in chosen(variant.tasks, config.tasks):
+            methods[name] = method
+    facts = config.tasks[task].family.facts
+    reasons = {name: why_not(method.needs, facts) for name, method in methods.items()}
+    working = {name: method for name, method in methods.items() if not reasons[name]}
+    left_out = {
+        name: {"family": _family(methods[name]), "reason": reason}
+        for name, reason in reasons.items()
+        if reason
+    }
     return working, left_out
 
 
-def _figures(study: str, named: dict[str, Any], tasks: list[str]) -> Iterator[Figure]:
-    for name, figure in named.items():
+def _figures(
+    name: str, study: StudyFile, models: dict[tuple[str, str], list[str]]
+) -> Iterator[Figure]:
+    tasks = [task for each, task in models if each == name]
+    for title, figure in study.figures.items():
         if figure.is_per_task:
             for task in tasks:
-                yield Figure(f"{name}_{task}", figure.kind, study, task)
+                yield Figure(f"{title}_{task}", figure.kind, name, task, (f"{name}/{task}",))
+        elif figure.kind == "training":
+            curves = [f"training/{task}/{model}" for task in tasks for model in models[name, task]]
+            yield Figure(title, figure.kind, name, None, tuple(curves))
         else:
-            yield Figure(name, figure.kind, study, None)
+            tables = _tables(name, study, figure.tables or tasks)
+            yield Figure(title, figure.kind, name, None, tables)
+
+
+def _claims(name: str, study: StudyFile) -> Iterator[dict[str, Any]]:
+    """Yield the claims and controls of a study as plain data."""
+    for control, named in ((False, study.claims), (True, study.controls)):
+        for title, claim in named.items():
+            content = _dump(claim)
+            yield {
+                "name": title,
+                "control": control,
+                "claim": content,
+                "tables": list(_tables(name, study, claim.evidence)),
+                "config": digest_settings(content),
+            }
+
+
+def _tables(name: str, study: StudyFile, named: Iterable[str]) -> tuple[str, ...]:
+    """Return the tables of rows of a study's measurements and tasks."""
+    return tuple(
+        f"measured/{name}/{table}" if table in study.measurements else f"{name}/{table}"
+        for table in named
+    )
 
 
 def _family(method: ModelFile | SolverFile) -> str:

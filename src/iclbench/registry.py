@@ -44,7 +44,9 @@ KINDS: dict[str, dict[str, str]] = {
     },
     "models": {
         "attention_only": "iclbench.models.attention_only:AttentionOnly",
+        "complex_attention": "iclbench.models.complex_attention:ComplexAttention",
         "gpt2": "iclbench.models.gpt2:GPT2",
+        "kernel_descent": "iclbench.models.kernel_descent:KernelDescent",
         "paired": "iclbench.models.paired:Paired",
         "causal_kernel_descent": "iclbench.models.constructed.causal_kernel_descent:CausalKernelDescent",
         "functional_gd": "iclbench.models.constructed.functional_gd:FunctionalGD",
@@ -55,6 +57,7 @@ KINDS: dict[str, dict[str, str]] = {
         "averaging": "iclbench.solvers.averaging:Averaging",
         "bilevel": "iclbench.solvers.bilevel:Bilevel",
         "causal_kernel_descent": "iclbench.solvers.causal_kernel_descent:CausalKernelDescent",
+        "complex_gradient_step": "iclbench.solvers.complex_gradient_step:ComplexGradientStep",
         "conjugate_gradient": "iclbench.solvers.conjugate_gradient:ConjugateGradient",
         "gradient_descent": "iclbench.solvers.gradient_descent:GradientDescent",
         "kaczmarz": "iclbench.solvers.kaczmarz:Kaczmarz",
@@ -68,8 +71,35 @@ KINDS: dict[str, dict[str, str]] = {
         "ridge": "iclbench.solvers.ridge:Ridge",
         "zero": "iclbench.solvers.zero:Zero",
     },
+    "measurements": {
+        "ckd_agreement": "iclbench.studies.ckd.agreement:Agreement",
+        "ckd_descent": "iclbench.studies.ckd.descent:Descent",
+        "ckd_linear_law": "iclbench.studies.ckd.linear_law:LinearLaw",
+        "ckd_periodic": "iclbench.studies.ckd.periodic:PeriodicRates",
+        "ckd_stability": "iclbench.studies.ckd.stability:Stability",
+        "icar_augmented": "iclbench.studies.icar.augmented:Augmented",
+        "icar_few_heads": "iclbench.studies.icar.few_heads:FewHeads",
+        "icar_heads": "iclbench.studies.icar.heads:Heads",
+        "icar_losses": "iclbench.studies.icar.losses:Losses",
+        "icar_orbits": "iclbench.studies.icar.orbits:Orbits",
+        "icar_positional": "iclbench.studies.icar.positional:Positional",
+        "icar_text": "iclbench.studies.icar.text:Text",
+    },
     "figures": {
+        "ckd_context": "iclbench.studies.ckd.figures_descent:ckd_context",
+        "ckd_depth": "iclbench.studies.ckd.figures_descent:ckd_depth",
+        "ckd_general": "iclbench.studies.ckd.figures_general:ckd_general",
+        "ckd_limits": "iclbench.studies.ckd.figures_limits:ckd_limits",
+        "ckd_periods": "iclbench.studies.ckd.figures_periods:ckd_periods",
+        "ckd_rates": "iclbench.studies.ckd.figures_rates:ckd_rates",
+        "ckd_transient": "iclbench.studies.ckd.figures_descent:ckd_transient",
         "context": "iclbench.plotting.context:context",
+        "icar_depth": "iclbench.studies.icar.figures_haar:icar_depth",
+        "icar_heads": "iclbench.studies.icar.figures_haar:icar_heads",
+        "icar_matrices": "iclbench.studies.icar.figures_matrices:icar_matrices",
+        "icar_orbits": "iclbench.studies.icar.figures_orbits:icar_orbits",
+        "icar_positional": "iclbench.studies.icar.figures_positional:icar_positional",
+        "icar_text": "iclbench.studies.icar.figures_text:icar_text",
         "iterates": "iclbench.plotting.iterates:iterates",
         "leaderboard": "iclbench.plotting.leaderboard:leaderboard",
         "similarity": "iclbench.plotting.similarity:similarity",
@@ -96,8 +126,8 @@ def locations(room: str) -> dict[str, str]:
     return found
 
 
-def find(room: str, kind: str) -> type:
-    """Return the class of a kind.
+def find(room: str, kind: str) -> Any:
+    """Return the class of a kind; of a figure, the function that draws it.
 
     Raises:
         KeyError: If the room has no such kind.

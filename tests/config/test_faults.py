@@ -12,7 +12,26 @@ summary: A small one.
 model: {kind: gpt2, width: 16, heads: 2, layers: 2}
 training: {steps: 10, batch: 4, learning_rate: 1e-3}
 """
-STUDY = "summary: All.\nfigures: {leaderboard: {kind: leaderboard}}\n"
+STUDY = """\
+summary: All.
+tasks: all
+models: all
+solvers: all
+figures: {leaderboard: {kind: leaderboard}}
+"""
+CLAIMS = (
+    STUDY
+    + """\
+claims:
+  small:
+    statement: Zero is off by one.
+    place: here
+    provenance: derived
+    evidence: [orbit]
+    statistic: {kind: value}
+    criterion: {below: 2}
+"""
+)
 SCALE = "summary: Small.\nseeds: 2\nprompts: 8\n"
 RUN = {"scale": "small"}
 
@@ -120,7 +139,7 @@ FAULTS = {
     ),
     "unknown name": (
         "studies/main",
-        STUDY + "tasks: [orbits]\n",
+        STUDY.replace("tasks: all", "tasks: [orbits]"),
         ["tasks: 'orbits' is no file in", "did you mean 'orbit'?"],
     ),
     "unknown figure": (
@@ -130,7 +149,7 @@ FAULTS = {
     ),
     "not a list": (
         "studies/main",
-        STUDY + "tasks: 3\n",
+        STUDY.replace("tasks: all", "tasks: 3"),
         ["tasks: 3", "a valid list"],
     ),
     "not YAML": (
@@ -166,10 +185,64 @@ FAULTS = {
         STUDY.replace("{leaderboard:", '{"../x y":'),
         ["'../x y'"],
     ),
-    "no tasks": ("studies/main", STUDY + "tasks: []\n", ["tasks: []", "at least 1 item"]),
+    "no tasks": (
+        "studies/main",
+        STUDY.replace("tasks: all", "tasks: []"),
+        ["figures.leaderboard: this study has no tasks to draw; name tasks"],
+    ),
+    "variant of nothing": (
+        "studies/main",
+        STUDY + "variants: {mine: {of: tyni}}\n",
+        ["variants.mine.of: 'tyni' is no model or solver; did you mean 'tiny'?"],
+    ),
+    "variant that contradicts its file": (
+        "studies/main",
+        STUDY + "variants: {mine: {of: tiny, model: {heads: 3}}}\n",
+        ["variants.mine.model: "],
+    ),
+    "variant with a name in use": (
+        "studies/main",
+        STUDY + "variants: {zero: {of: tiny}}\n",
+        ["variants.zero: 'zero' is", "solvers/zero.yaml already; rename the variant"],
+    ),
+    "variant on no task": (
+        "studies/main",
+        STUDY + "variants: {mine: {of: tiny, tasks: [orbt]}}\n",
+        ["variants.mine.tasks: 'orbt' is no file in", "did you mean 'orbit'?"],
+    ),
+    "figure of no table": (
+        "studies/main",
+        STUDY.replace("{kind: leaderboard}", "{kind: leaderboard, from: [orbits]}"),
+        ["figures.leaderboard.from: 'orbits' is no measurement or task of this study", "'orbit'?"],
+    ),
+    "figure of a task with tables": (
+        "studies/main",
+        STUDY.replace("{kind: leaderboard}", "{kind: context, from: [orbit]}"),
+        ["a figure of kind context is drawn for every task; remove from"],
+    ),
+    "claim without evidence": (
+        "studies/main",
+        CLAIMS.replace("[orbit]", "[orbits]"),
+        ["claims.small.evidence: 'orbits' is no measurement or task", "did you mean 'orbit'?"],
+    ),
+    "claim of an unknown statistic": (
+        "studies/main",
+        CLAIMS.replace("{kind: value}", "{kind: valeu}"),
+        ["claims.small.statistic.kind: 'valeu' is not a kind of", "did you mean 'value'?"],
+    ),
+    "claim without a criterion's number": (
+        "studies/main",
+        CLAIMS.replace("{below: 2}", "{below: two}"),
+        ["claims.small.criterion"],
+    ),
+    "claim shown in no figure": (
+        "studies/main",
+        CLAIMS + "    figure: leaderbord\n",
+        ["claims.small.figure: 'leaderbord' is no figure of this study", "'leaderboard'?"],
+    ),
     "task listed twice": (
         "studies/main",
-        STUDY + "tasks: [orbit, orbit]\n",
+        STUDY.replace("tasks: all", "tasks: [orbit, orbit]"),
         ["'orbit' is listed twice; remove one"],
     ),
     "a key that is a list": ("tasks/orbit", "? [a]\n: 1\n", ["a key is a list or a mapping"]),

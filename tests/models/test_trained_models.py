@@ -5,9 +5,13 @@ import torch
 from pydantic import ValidationError
 
 from iclbench.models.attention_only import AttentionOnly
+from iclbench.models.complex_attention import ComplexAttention
+from iclbench.models.constructed.causal_kernel_descent import CausalKernelDescent
 from iclbench.models.gpt2 import GPT2
+from iclbench.models.kernel_descent import KernelDescent
 from iclbench.models.paired import Paired
 from iclbench.registry import find, locations
+from iclbench.solvers.complex_gradient_step import ComplexGradientStep
 
 ATTENTION = sorted(locations("attention"))
 POINTWISE = ["exponential", "linear", "relu", "softmax"]
@@ -20,6 +24,14 @@ def attention_only(**options):
 
 def paired(**options):
     return Paired(kind="paired", **options)
+
+
+def complex_attention(**options):
+    return ComplexAttention(kind="complex_attention", **options)
+
+
+def kernel_descent(**options):
+    return KernelDescent(kind="kernel_descent", **options)
 
 
 def gpt2(**options):
@@ -39,6 +51,14 @@ def every_model():
     for kind in ("exponential", "linear", "relu"):
         for context in ("causal", "prefix"):
             yield paired(attention={"kind": kind}, context=context, mean=True, layers=2), 1
+    for diagonal in (True, False):
+        yield complex_attention(heads=2, diagonal=diagonal), P
+    for kind in ("exponential", "linear", "softmax"):
+        for start in ("constructed", "random"):
+            attention = {"kind": kind, "scale": 0.1}
+            for blocks in (True, False):
+                options = {"attention": attention, "start": start, "blocks": blocks}
+                yield kernel_descent(layers=3, **options), 2
     yield attention_only(layout="plain", repeat=2, heads=3, positional=True, residual=False), P
     yield attention_only(bias=False, layer_norm=False, share=True, layers=3), P
 
@@ -349,3 +369,51 @@ def test_settings_that_disagree_are_refused(make, message):
 def test_attention_may_be_of_any_kind():
     for kind in ATTENTION:
         assert isinstance(gpt2(attention={"kind": kind}).attention, find("attention", kind))
+
+
+@pytest.mark.parametrize("blocks", [True, False])
+@pytest.mark.parametrize("kind", ["exponential", "linear", "softmax"])
+def test_kernel_descent_starts_from_the_construction(kind, blocks):
+    attention = {"kind": kind}
+    options = {"start": "constructed", "step": 0.2, "layers": 5, "blocks": blocks}
+    trained = kernel_descent(attention=attention, **options)
+    settings = {"attention": attention, "step": 0.2, "depths": range(1, 6)}
+    by_hand = CausalKernelDescent.model_validate({"kind": "causal_kernel_descent", **settings})
+    inputs, outputs = prompt(2)
+    inputs = inputs / inputs.norm(dim=-1, keepdim=True)
+    found, expected = built(trained, 2)(inputs, outputs), by_hand.predict(inputs, outputs)
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+
+
+def test_random_kernel_descent_is_another_with_each_seed():
+    inputs, outputs = prompt(2)
+    model = kernel_descent(layers=2)
+    one, other = (built(model, 2, seed)(inputs, outputs) for seed in (0, 1))
+    assert not torch.allclose(one, other)
+
+
+@pytest.mark.parametrize("diagonal", [True, False])
+def test_complex_attention_can_be_a_gradient_step(diagonal):
+    network = built(complex_attention(diagonal=diagonal), P)
+    d = P // 2
+    with torch.no_grad():
+        for part, reads in (("query", 1), ("key", 2), ("value", 1)):
+            weight = torch.zeros(3 * d, 3 * d)
+            for i in range(d):
+                weight[i, reads * d + i] = 1
+            set_weight(getattr(network, part).weight, weight, d)
+        readout = torch.cat([3 * d * 0.3 * torch.eye(d), torch.zeros(d, 2 * d)], dim=1)
+        set_weight(network.readout.weight, readout, d)
+    inputs, _ = prompt(P)
+    outputs = torch.cat([inputs[:, 1:], inputs[:, :1]], dim=1)  # a sequence, up to the last output
+    step = ComplexGradientStep(kind="complex_gradient_step", step=0.3)
+    torch.testing.assert_close(network(inputs, outputs), step.predict(inputs, outputs))
+
+
+def set_weight(parameter, weight, d):
+    """Set a complex weight, in blocks of diagonals or of single entries, to a real matrix."""
+    block = parameter.shape[2]
+    rows, columns = weight.shape
+    blocks = weight.reshape(rows // block, block, columns // block, block)
+    parameter.zero_()
+    parameter[..., 0] = blocks.diagonal(dim1=1, dim2=3)

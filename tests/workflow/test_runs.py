@@ -105,8 +105,11 @@ def test_a_deleted_figure_alone_is_drawn_again(finished, tmp_path):
 
 def test_a_new_task_runs_alone_and_joins_the_leaderboard(finished, tmp_path):
     tree = finished.copy(tmp_path / "tree")
-    study = "summary: All.\nmodels: [augmented]\nfigures: {everything: {kind: leaderboard}}\n"
-    (tree.path / "config/studies/leaderboard.yaml").write_text(study)
+    for path in (tree.path / "config/studies").glob("*.yaml"):
+        path.unlink()
+    study = "summary: All.\ntasks: all\nmodels: [augmented]\nsolvers: all\n"
+    figures = "figures: {everything: {kind: leaderboard}}\n"
+    (tree.path / "config/studies/leaderboard.yaml").write_text(study + figures)
     scale = tree.path / "config/scales/smoke.yaml"
     for path in (tree.path / "config/tasks").glob("*.yaml"):
         if path.stem not in ("haar", "periodic"):

@@ -3,6 +3,7 @@
 
 import shlex
 import sys
+import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -34,6 +35,7 @@ except ConfigError as error:
 except ModuleNotFoundError as error:
     raise WorkflowError(f"{error}; {INSTALL}")
 PLAN.write(Path("results/plan"))
+STARTED = time.time_ns()
 
 # In the environment, and so no part of what determines a result.
 JOBS_SEE += f"export ICLBENCH_CHECKPOINT_EVERY='{SETTINGS.run.checkpoint_every}'; "
@@ -44,12 +46,32 @@ wildcard_constraints:
     task="[a-z][a-z0-9_]*",
     model="[a-z][a-z0-9_]*",
     study="[a-z][a-z0-9_]*",
+    measurement="[a-z][a-z0-9_]*",
+    decided="|".join(PLAN.decisions),
 
 
 onstart:
     # The folder of rows is read as one table: what this run does not make does not belong in it.
     for path in PLAN.stale_tables(Path("results/metrics")):
         path.unlink()
+
+
+onsuccess:
+    tell_verdicts()
+
+
+def tell_verdicts():
+    """Print the verdicts that this run has come to."""
+    files = (Path(f"results/claims/{decided}.parquet") for decided in PLAN.decisions)
+    new = [
+        path for path in files if path.exists() and path.stat().st_mtime_ns > STARTED
+    ]
+    if new:
+        from iclbench.claims.scorecard import read_verdicts
+        from iclbench.claims.terminal import as_text
+
+        verdicts = read_verdicts(new).drop_duplicates("id")
+        print(as_text(verdicts, colour=sys.stdout.isatty()))
 
 
 def plan_of(job):
@@ -62,9 +84,13 @@ def models_of(wildcards):
 
 
 def rows_of(wildcards):
-    return [
-        f"results/metrics/{table}.parquet" for table in PLAN.tables(wildcards.figure)
-    ]
+    tables = PLAN.figures[wildcards.figure].tables
+    return [f"results/metrics/{table}.parquet" for table in tables]
+
+
+def evidence_of(wildcards):
+    tables = PLAN.decisions[wildcards.decided].tables
+    return [f"results/metrics/{table}.parquet" for table in tables]
 
 
 def study_of(wildcards):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import typing
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -74,7 +75,8 @@ def _explain(detail: Any, place: Place, owner: type[BaseModel] | None) -> tuple[
         case "union_tag_not_found":
             return (*place, "kind"), "missing; expected the name of a kind"
         case "literal_error":
-            allowed = detail["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
+            quoted = re.findall(r"""'([^']*)'|"([^"]*)\"""", detail["ctx"]["expected"])
+            allowed = [one or other for one, other in quoted]
             return place, f"{value!r} is not one of its values; {nearest(value, allowed)}"
         case "value_error":
             return place, detail["msg"].removeprefix("Value error, ")

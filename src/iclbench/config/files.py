@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from iclbench.capabilities import Fact
+from iclbench.claims.claim import Claim
+from iclbench.measurement import Measurement
 from iclbench.method import Method
 from iclbench.models.trained import TrainedModel
-from iclbench.registry import any_of
+from iclbench.registry import any_of, locations
 from iclbench.settings import Settings
 from iclbench.tasks.family import Family
 from iclbench.training.settings import Training
@@ -18,24 +20,33 @@ if TYPE_CHECKING:
     Dynamics = Regression = Family
     Model = Method | TrainedModel
     Solver = Method
+    AnyMeasurement = Measurement
+    FigureKind = str
 else:
     Dynamics = any_of("dynamics")
     Regression = any_of("regression")
     Model = any_of("models")
     Solver = any_of("solvers")
+    AnyMeasurement = any_of("measurements")
+    FigureKind = Literal[*sorted(locations("figures"))]
 
 Summary = Annotated[
     str, Field(min_length=1, max_length=200, description="one line on what this is, for tables")
 ]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+ClaimName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
 Names = Annotated[
-    Literal["all"] | Annotated[list[str], Field(min_length=1)],
+    Literal["all"] | list[str],
     Field(description="``all``, or a list of names of files, without .yaml"),
 ]
 Overlay = Annotated[
     dict[str, dict[str, Any]],
     Field(default_factory=dict, description="settings laid over a file's, by its name or ``*``"),
 ]
+
+
+OF_A_TASK = ("context", "iterates", "similarity")
+"""The kinds of figures that draw one task."""
 
 
 class TaskFile(Settings):
@@ -113,27 +124,90 @@ class SolverFile(Settings):
 
 
 class Figure(Settings):
-    """A figure of a study."""
+    """A figure of a study.
 
-    kind: Literal["leaderboard", "context", "iterates", "similarity", "training"] = Field(
-        description="what is drawn; all but leaderboard and training are drawn once a task"
+    It is drawn from the rows of ``from``, or else of all tasks of the study: once a task where its
+    kind draws one task.
+    """
+
+    kind: FigureKind = Field(description="what is drawn")
+    tables: list[str] = Field(
+        default=[],
+        alias="from",
+        description="measurements and tasks of this study that it draws; by default all tasks",
     )
+
+    @model_validator(mode="after")
+    def _draws_a_task_or_tables(self) -> Figure:
+        if self.tables and self.kind in OF_A_TASK:
+            raise ValueError(f"a figure of kind {self.kind} is drawn for every task; remove from")
+        return self
 
     @property
     def is_per_task(self) -> bool:
         """Whether there is one such figure a task, and not one for the study."""
-        return self.kind not in ("leaderboard", "training")
+        return self.kind in OF_A_TASK
+
+
+class Variant(Settings):
+    """A method of one study alone: a file in config/models or config/solvers, otherwise set.
+
+    A scale's settings of that file hold for the variant too: under ``training`` over what the
+    variant says, elsewhere beneath it.
+    """
+
+    of: str | None = Field(
+        default=None,
+        description="the name of a file in config/models or solvers, without .yaml; if there is "
+        "none, the variant says all that such a file would",
+    )
+    tasks: Names = Field(default="all", description="the tasks of the study that it runs on")
+    model: dict[str, Any] = Field(default={}, description="settings laid over the file's model")
+    solver: dict[str, Any] = Field(default={}, description="settings laid over the file's solver")
+    training: dict[str, Any] = Field(
+        default={}, description="settings laid over the file's training"
+    )
 
 
 class StudyFile(Settings):
-    """config/studies/NAME.yaml: which methods run on which tasks, and what is drawn of it."""
+    """config/studies/NAME.yaml: what a study runs and measures, draws of it, and claims.
+
+    Its methods run on its tasks, on the same prompts; its measurements are what it measures beyond
+    that. Figures and claims are queries on the rows of both.
+    """
 
     summary: Summary
-    tasks: Names = "all"
-    models: Names = "all"
-    solvers: Names = "all"
+    paper: str | None = Field(
+        default=None, max_length=200, description="the paper that the claims are taken from"
+    )
+    seeds: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000,
+        description="seeds of this study's variants, where not the scale's number",
+    )
+    tasks: Names = Field(default=[])
+    models: Names = Field(default=[])
+    solvers: Names = Field(default=[])
+    variants: dict[Name, Variant | None] = Field(
+        default={},
+        description="methods of this study alone, by name; a scale leaves one out by null",
+    )
+    similarities: list[Literal["errors", "predictions"]] = Field(
+        default=["errors"], description="what is compared between every two methods, by its cosine"
+    )
+    measurements: dict[Name, AnyMeasurement] = Field(
+        default={}, description="what only this study measures, by name"
+    )
     figures: dict[Name, Figure] = Field(
-        min_length=1, description="figures by name, the target ``fig_NAME`` (or ``fig_NAME_TASK``)"
+        default={}, description="figures by name, the target ``fig_NAME`` (or ``fig_NAME_TASK``)"
+    )
+    claims: dict[ClaimName, Claim] = Field(
+        default={},
+        description="claims by their number in the study, the target ``claim_STUDY_NAME``",
+    )
+    controls: dict[ClaimName, Claim] = Field(
+        default={}, description="claims known to be false: a control must come out refuted"
     )
 
 
@@ -156,6 +230,11 @@ class RunFile(Settings):
     studies: Names = "all"
     seed: int = Field(
         default=0, ge=0, description="the root of the streams of prompts, weights and training data"
+    )
+    strict: bool = Field(
+        default=False,
+        description="whether the run fails if a claim that this scale can decide is not supported, "
+        "or a control not refuted",
     )
     checkpoint_every: str = Field(
         default="60 s",

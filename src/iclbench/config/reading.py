@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from iclbench.config.faults import ConfigError, Fault, Place, explain, nearest
 from iclbench.config.files import (
+    Figure,
     ModelFile,
     RunFile,
     ScaleFile,
@@ -44,6 +45,8 @@ class Config:
     models: dict[str, ModelFile]
     solvers: dict[str, SolverFile]
     studies: dict[str, StudyFile]
+    variants: dict[str, dict[str, ModelFile | SolverFile]]
+    """The methods of each study alone."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -142,16 +145,63 @@ def read_config(run: Mapping[str, Any], root: Path, source: str = "config.yaml")
             value = _validated(model, _merged(*(layer for *_, layer in layers)), origin, faults)
             if value is not None:
                 rooms[room][name] = value
+    variants = {
+        name: _variants(study, str(root / "studies" / f"{name}.yaml"), raw, scale, faults)
+        for name, study in rooms["studies"].items()
+    }
     faults.extend(_unknown_names(settings, rooms, raw, root, source))
+    faults.extend(_unknown_tables(rooms, root))
     faults.extend(_clashes(rooms, root))
     if faults or scale is None:
         raise ConfigError(faults)
-    return Config(run=settings, scale=scale, **rooms)
+    return Config(run=settings, scale=scale, **rooms, variants=variants)
 
 
 def chosen(names: Any, known: Mapping[str, Any]) -> list[str]:
     """Return the names that ``all`` or a list of names stands for, in order of the alphabet."""
     return sorted(known) if names == "all" else sorted(names)
+
+
+def _variants(
+    study: StudyFile,
+    file: str,
+    raw: dict[str, dict[str, Any]],
+    scale: ScaleFile | None,
+    faults: list[Fault],
+) -> dict[str, ModelFile | SolverFile]:
+    """Return a study's own methods: files of models and solvers, otherwise set."""
+    found: dict[str, ModelFile | SolverFile] = {}
+    for name, variant in study.variants.items():
+        if variant is None:
+            continue
+        said = variant.model_dump(include={"model", "solver", "training"}, exclude_defaults=True)
+        if variant.of is None:
+            room = "solvers" if variant.solver else "models"
+        else:
+            room = next((room for room in ("models", "solvers") if variant.of in raw[room]), None)
+        if room is None:
+            hint = nearest(variant.of, [*raw["models"], *raw["solvers"]])
+            message = f"{variant.of!r} is no model or solver; {hint}"
+            faults.append(Fault(file, f"variants.{name}.of", message))
+            continue
+        overlay = getattr(scale, room) if scale else {}
+        merged = _merged(
+            raw[room][variant.of] if variant.of else {"summary": f"{name}, of one study alone"},
+            {key: said.pop(key) for key in ("training",) if key in said},
+            overlay.get("*", {}),
+            overlay.get(variant.of or "", {}),
+            said,
+        )
+        key = ("variants", name)
+        value = _validated(OVERLAID[room], merged, lambda _, key=key: (file, key), faults)
+        if isinstance(value, ModelFile | SolverFile):
+            found[name] = value
+    return found
+
+
+def named(name: str, figure: Figure, tasks: Sequence[str]) -> list[str]:
+    """Return the names of what a figure of a study stands for: one figure, or one a task."""
+    return [f"{name}_{task}" for task in tasks] if figure.is_per_task else [name]
 
 
 def _read_folder(folder: Path, faults: list[Fault]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -216,19 +266,66 @@ def _clashes(rooms: dict[str, dict[str, Any]], root: Path) -> Iterator[Fault]:
             if name in taken:
                 yield Fault(file, "", f"{name!r} is {taken[name]} already; rename the file")
             taken[name] = file
-    if "training" in rooms["studies"]:
-        file = str(root / "studies" / "training.yaml")
-        yield Fault(file, "", "'training' is what training curves are filed under; rename the file")
     drawn: dict[str, str] = {}
     for study, settings in rooms["studies"].items():
         file = str(root / "studies" / f"{study}.yaml")
+        if study in ("training", "measured", "scorecard"):
+            yield Fault(file, "", f"results are filed under {study!r} already; rename the file")
+        for name, variant in settings.variants.items():
+            if variant is not None and name in taken:
+                message = f"{name!r} is {taken[name]} already; rename the variant"
+                yield Fault(file, f"variants.{name}", message)
+            elif variant is not None:
+                taken[name] = f"a variant in {file}"
         tasks = chosen(settings.tasks, rooms["tasks"])
+        for name in settings.measurements.keys() & set(tasks):
+            message = f"{name!r} is a task of this study; rename the measurement"
+            yield Fault(file, f"measurements.{name}", message)
+        for name in settings.claims.keys() & settings.controls.keys():
+            yield Fault(file, f"controls.{name}", f"{name!r} is a claim already; rename one")
         for name, figure in settings.figures.items():
-            for full in [f"{name}_{task}" for task in tasks] if figure.is_per_task else [name]:
+            for full in named(name, figure, tasks):
                 if full in drawn:
                     message = f"{drawn[full]} draws a figure {full!r} already; rename one"
                     yield Fault(file, f"figures.{name}", message)
                 drawn[full] = file
+
+
+def _unknown_tables(rooms: dict[str, dict[str, Any]], root: Path) -> Iterator[Fault]:
+    """Return a fault for every figure or claim that reads what its study does not make."""
+    for study, settings in rooms["studies"].items():
+        file = str(root / "studies" / f"{study}.yaml")
+        tasks = chosen(settings.tasks, rooms["tasks"])
+        known = [*settings.measurements, *tasks]
+        wanted = [
+            *((f"figures.{name}.from", figure.tables) for name, figure in settings.figures.items()),
+            *(
+                (f"claims.{name}.evidence", claim.evidence)
+                for name, claim in settings.claims.items()
+            ),
+            *(
+                (f"controls.{name}.evidence", claim.evidence)
+                for name, claim in settings.controls.items()
+            ),
+        ]
+        for key, tables in wanted:
+            for table in tables:
+                if table not in known:
+                    message = f"{table!r} is no measurement or task of this study"
+                    yield Fault(file, key, f"{message}; {nearest(table, known)}")
+        for name, figure in settings.figures.items():
+            if not figure.tables and not settings.tasks:
+                message = "this study has no tasks to draw; name tasks, or give from measurements"
+                yield Fault(file, f"figures.{name}", message)
+        drawn = {
+            full for name, figure in settings.figures.items() for full in named(name, figure, tasks)
+        }
+        for key, claims in (("claims", settings.claims), ("controls", settings.controls)):
+            for name, claim in claims.items():
+                if claim.figure is not None and claim.figure not in drawn:
+                    message = f"{claim.figure!r} is no figure of this study"
+                    hint = nearest(claim.figure, drawn)
+                    yield Fault(file, f"{key}.{name}.figure", f"{message}; {hint}")
 
 
 def _unknown_names(
@@ -243,6 +340,11 @@ def _unknown_names(
         file = str(root / "studies" / f"{name}.yaml")
         lists += [
             (file, room, room, getattr(study, room)) for room in ("tasks", "models", "solvers")
+        ]
+        lists += [
+            (file, f"variants.{each}.tasks", "tasks", variant.tasks)
+            for each, variant in study.variants.items()
+            if variant is not None
         ]
     for file, key, room, names in lists:
         for position, name in enumerate(() if names == "all" else names):

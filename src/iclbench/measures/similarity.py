@@ -19,7 +19,8 @@ def similarity_of_errors(
     not finite for some prompt, its similarities are NaN, and no others are.
 
     Args:
-        first: Residuals, prediction - y_t, of the iterates of one method.
+        first: Residuals, prediction - y_t, of the iterates of one method; or its predictions, where
+            these are compared.
         second: Residuals of the iterates of another, on the same prompts.
 
     Source: Fu et al. 2024 (arXiv 2310.17086), similarity of errors.

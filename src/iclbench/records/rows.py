@@ -26,6 +26,7 @@ def make_rows(
     position: Numbers | None = None,
     reference: str | None = None,
     reference_iterate: Numbers | None = None,
+    seed: Numbers | None = None,
 ) -> pd.DataFrame:
     """Return one row an entry of the arrays, which are broadcast against each other.
 
@@ -41,6 +42,7 @@ def make_rows(
         position: How many pairs had been seen; None for a mean over positions.
         reference: The second method, of a similarity.
         reference_iterate: Its depth or iteration.
+        seed: The seeds, where the rows have several; the label ``seed`` stands for a single one.
 
     Raises:
         ValueError: If a label is missing or unknown.
@@ -59,14 +61,16 @@ def make_rows(
         np.asarray(iterate),
         blank if position is None else np.asarray(position, dtype=float),
         blank if reference_iterate is None else np.asarray(reference_iterate, dtype=float),
+        np.asarray(labels["seed"] if seed is None else seed),
         np.asarray(value, dtype=float),
         np.asarray(stderr, dtype=float),
         np.asarray(n),
     )
-    depth, seen, other, mean, spread, count = (array.reshape(-1) for array in arrays)
+    depth, seen, other, seeds, mean, spread, count = (array.reshape(-1) for array in arrays)
     finite = np.isfinite(mean)
     columns = {
         **labels,
+        "seed": seeds.astype(np.int32),
         "metric": metric,
         "iterate": depth.astype(np.int32),
         "position": pd.array(seen, dtype="Int32"),

@@ -34,8 +34,8 @@ def predict_task(plan: Path, prompts: Path, models: Sequence[Path], rows: Path) 
     """Measure every method of a study on a task's evaluation prompts.
 
     Errors are measured at every position and iterate, also of the oracle and the Bayes predictor
-    where the task has them; the similarity of errors of every two methods at all iterates of both,
-    of which the second is not trained, as a row has one seed.
+    where the task has them; the cosine of the errors, or of the predictions, of every two methods
+    at all iterates of both, of which the second is not trained, as a row has one seed.
 
     Args:
         plan: The job's plan: task, methods, and those left out with the reason.
@@ -58,7 +58,8 @@ def predict_task(plan: Path, prompts: Path, models: Sequence[Path], rows: Path) 
         )
         for run in runs
     ]
-    tables += list(_similarities(job, runs, outputs))
+    for of in job.settings["similarities"]:
+        tables += list(_similarities(job, runs, outputs, of))
     tables += [
         left_out(_labels(job, method, why["family"], 0), why["reason"])
         for method, why in job.settings["left_out"].items()
@@ -89,9 +90,14 @@ def _runs(job: Job, tensors: dict[str, torch.Tensor], models: dict[str, Path]) -
                 yield Run(name, family, seed, method.iterates, each)
 
 
-def _similarities(job: Job, runs: list[Run], outputs: torch.Tensor) -> Iterator[pd.DataFrame]:
+def _similarities(
+    job: Job, runs: list[Run], outputs: torch.Tensor, of: str
+) -> Iterator[pd.DataFrame]:
     compared = [run for run in runs if run.family != "reference"]
-    residuals = [run.predictions.double() - outputs for run in compared]
+    if of == "errors":
+        metric, residuals = "similarity", [run.predictions.double() - outputs for run in compared]
+    else:
+        metric, residuals = "prediction_similarity", [run.predictions for run in compared]
     for place, first in enumerate(compared):
         for second, others in zip(compared[:place], residuals, strict=False):
             # Rows have one seed, that of the first; so the second is a method that has none.
@@ -100,7 +106,7 @@ def _similarities(job: Job, runs: list[Run], outputs: torch.Tensor) -> Iterator[
             mean, stderr = similarity_of_errors(residuals[place], others)
             yield make_rows(
                 _labels(job, first.method, first.family, first.seed),
-                metric="similarity",
+                metric=metric,
                 iterate=[[depth] for depth in first.iterates],
                 reference=second.method,
                 reference_iterate=list(second.iterates),

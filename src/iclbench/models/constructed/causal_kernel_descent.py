@@ -74,36 +74,13 @@ class CausalKernelDescent(Method):
         outputs: Float[torch.Tensor, "batch time q"],
     ) -> Float[torch.Tensor, "iterate batch time q"]:
         p, q = inputs.shape[-1], outputs.shape[-1]
-        read = blocks(inputs, previous=p, flag=1, current=p, one=1, residual=q, estimate=q)
-        residual, estimate = read["residual"], read["estimate"]
-        here = torch.cat((read["current"], read["one"]))
-        before = torch.cat((read["previous"], read["one"]))
-        key = torch.cat((read["previous"], read["flag"]))
-        heads = [
-            Head(self.attention, here, key, residual, self.step * estimate.mT),
-            Head(self.attention, before, key, residual, -self.step * residual.mT),
-        ]
+        heads = descent_heads(self.attention, self.step, p, q, inputs)
         gate = self._gate(inputs)
         return read_at(
             self.depths,
-            self._tokens(inputs, outputs),
+            descent_tokens(self.attention, inputs, outputs, BLIND),
             lambda tokens: attend_causally(tokens, heads, gate),
             lambda tokens: tokens[..., -q:],
-        )
-
-    def _tokens(
-        self,
-        inputs: Float[torch.Tensor, "batch time p"],
-        outputs: Float[torch.Tensor, "batch time q"],
-    ) -> Float[torch.Tensor, "batch time width"]:
-        one = torch.ones_like(inputs[..., :1])
-        flag = torch.zeros_like(one)
-        # Linear attention needs no flag: the first residual is zero.
-        if self.attention.kind != "linear":
-            flag[:, 0] = BLIND / self.attention.factor(inputs.shape[-1] + 1)
-        return torch.cat(
-            (_previous(inputs), flag, inputs, one, _previous(outputs), torch.zeros_like(outputs)),
-            dim=-1,
         )
 
     def _gate(
@@ -116,6 +93,59 @@ class CausalKernelDescent(Method):
         )
         kappa = scores if self.attention.kind == "linear" else scores.exp()
         return torch.where(kappa > 0, 1 / kappa, 0)
+
+
+def descent_heads(
+    attention: Linear | Exponential | Softmax,
+    step: float,
+    p: int,
+    q: int,
+    like: torch.Tensor,
+) -> list[Head]:
+    """Return the heads that move the estimates and the residuals.
+
+    Args:
+        attention: The attention of both.
+        step: eta.
+        p: The dimension of x_t.
+        q: The dimension of y_t.
+        like: A tensor of the dtype and device wanted.
+    """
+    read = blocks(like, previous=p, flag=1, current=p, one=1, residual=q, estimate=q)
+    residual, estimate = read["residual"], read["estimate"]
+    here = torch.cat((read["current"], read["one"]))
+    before = torch.cat((read["previous"], read["one"]))
+    key = torch.cat((read["previous"], read["flag"]))
+    return [
+        Head(attention, here, key, residual, step * estimate.mT),
+        Head(attention, before, key, residual, -step * residual.mT),
+    ]
+
+
+def descent_tokens(
+    attention: Linear | Exponential | Softmax,
+    inputs: Float[torch.Tensor, "batch time p"],
+    outputs: Float[torch.Tensor, "batch time q"],
+    hidden: float,
+) -> Float[torch.Tensor, "batch time width"]:
+    """Return the tokens (x_{t-1}, flag | x_t, 1 | y_{t-1} | 0).
+
+    Args:
+        attention: The attention that is to read them.
+        inputs: x.
+        outputs: y.
+        hidden: The score of the first token, whose pair does not exist. Linear attention needs
+            none, as the first residual is zero.
+    """
+    one = torch.ones_like(inputs[..., :1])
+    flag = torch.zeros_like(one)
+    if attention.kind != "linear":
+        first = torch.arange(inputs.shape[1], device=inputs.device)[:, None] == 0
+        flag = torch.where(first, hidden / attention.factor(inputs.shape[-1] + 1), flag)
+    return torch.cat(
+        (_previous(inputs), flag, inputs, one, _previous(outputs), torch.zeros_like(outputs)),
+        dim=-1,
+    )
 
 
 def _previous(

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import Field
 
+from iclbench.capabilities import Fact
 from iclbench.tasks.dynamics.circle import circle_forecast, circle_states
 from iclbench.tasks.dynamics.dynamics import Dynamics, noise_free_prompts
 from iclbench.tasks.prompts import Prompts
@@ -32,6 +33,11 @@ class CommutingUnitary(Dynamics):
     def input_dim(self) -> int:
         """2 d: a complex coordinate counts twice."""
         return 2 * self.dim
+
+    @property
+    def facts(self) -> frozenset[Fact]:
+        """A sequence of complex states without noise."""
+        return super().facts | frozenset[Fact]({"complex coordinates"})
 
     @property
     def output_power(self) -> float:

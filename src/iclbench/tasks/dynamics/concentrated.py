@@ -35,8 +35,8 @@ class Concentrated(Dynamics):
 
     @property
     def facts(self) -> frozenset[Fact]:
-        """A sequence of unit vectors without noise."""
-        return super().facts | frozenset[Fact]({"unit-norm inputs"})
+        """A sequence of complex unit numbers without noise."""
+        return super().facts | frozenset[Fact]({"complex coordinates", "unit-norm inputs"})
 
     @property
     def output_power(self) -> float:

@@ -1,0 +1,1 @@
+"""Claims of papers, and what our rows say of them."""

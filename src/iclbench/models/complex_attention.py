@@ -1,0 +1,43 @@
+"""One layer of linear attention over complex numbers."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+from typing_extensions import override
+
+from iclbench.capabilities import Fact
+from iclbench.lazy import torch
+from iclbench.models.trained import TrainedModel
+
+
+class ComplexAttention(TrainedModel):
+    """sum_h sum_{s<=t} <k^h_s, q^h_t> B_h v^h_s on augmented tokens (0, s_t, s_{t-1}) in C^{3d}.
+
+    Queries, keys, values and the map to the prediction are complex matrices without bias, the
+    inner product is Hermitian, and nothing is normalised or added: the layer of the theory of
+    Sander et al. 2024 (arXiv 2402.05787), section 3. There matrices are diagonal, coordinates meet
+    in the inner product alone, and one gradient step is optimal; matrices that are not do better by
+    about one per cent, and attention over the real pairs by more, as real maps can conjugate.
+    """
+
+    kind: Literal["complex_attention"] = Field(
+        description="a layer of linear attention by complex matrices"
+    )
+    layers: Literal[1] = Field(default=1, description="L, the depth: a single layer")  # pyright: ignore[reportIncompatibleVariableOverride]
+    diagonal: bool = Field(
+        default=False, description="whether each block of a token maps to each by a diagonal matrix"
+    )
+    heads: int = Field(default=1, ge=1, le=256, description="H, the number of heads")
+
+    @property
+    @override
+    def needs(self) -> frozenset[Fact]:
+        return frozenset({"autoregressive", "complex coordinates"})
+
+    @override
+    def build(self, input_dim: int, output_dim: int, length: int) -> torch.nn.Module:
+        from iclbench.models.networks.complex_attention import ComplexAttentionNetwork
+
+        return ComplexAttentionNetwork(self, input_dim)

@@ -1,0 +1,58 @@
+"""A layer of linear attention over complex numbers carried as real pairs."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Complex, Float
+from torch import nn
+
+from iclbench.models.complex_attention import ComplexAttention
+from iclbench.models.layouts import augmented
+
+
+class ComplexAttentionNetwork(nn.Module):
+    """The network of `ComplexAttention`; Sander et al. 2024 (arXiv 2402.05787)."""
+
+    def __init__(self, settings: ComplexAttention, input_dim: int) -> None:
+        super().__init__()
+        self.heads = settings.heads
+        d = input_dim // 2
+        block = d if settings.diagonal else 1
+        self.query, self.key, self.value = (
+            ComplexLinear(3 * d, settings.heads * 3 * d, block) for _ in range(3)
+        )
+        self.readout = ComplexLinear(settings.heads * 3 * d, d, block)
+
+    def forward(
+        self,
+        inputs: Float[torch.Tensor, "batch time p"],
+        outputs: Float[torch.Tensor, "batch time q"],
+    ) -> Float[torch.Tensor, "1 batch time q"]:
+        """Return the predictions."""
+        tokens = torch.view_as_complex(augmented(inputs).unflatten(-1, (-1, 2)).contiguous())
+        query, key, value = (
+            part(tokens).unflatten(-1, (self.heads, -1)).movedim(-2, -3)
+            for part in (self.query, self.key, self.value)
+        )
+        scores = query @ key.conj().mT / tokens.shape[-1]
+        causal = torch.ones_like(scores[0, 0], dtype=torch.bool).tril()
+        attended = torch.where(causal, scores, 0) @ value
+        prediction = self.readout(attended.movedim(-3, -2).flatten(-2))
+        return torch.view_as_real(prediction).reshape(1, *outputs.shape)
+
+
+class ComplexLinear(nn.Module):
+    """z -> W z with W complex, all its blocks of a given size diagonal, iid Gaussian at first."""
+
+    def __init__(self, inputs: int, outputs: int, block: int) -> None:
+        super().__init__()
+        self.block = block
+        shape = (outputs // block, inputs // block, block, 2)
+        self.weight = nn.Parameter(torch.randn(shape) / (2 * inputs / block) ** 0.5)
+
+    def forward(
+        self, z: Complex[torch.Tensor, "*batch inputs"]
+    ) -> Complex[torch.Tensor, "*batch outputs"]:
+        """Return W z."""
+        weight, blocks = torch.view_as_complex(self.weight), z.unflatten(-1, (-1, self.block))
+        return torch.einsum("oib,...ib->...ob", weight, blocks).flatten(-2)

@@ -1,0 +1,36 @@
+"""Measure what one study alone measures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from iclbench.measurement import Measurement
+from iclbench.records import collect_provenance, write
+from iclbench.stages.job import read_job, read_kind
+
+
+def measure(plan: Path, rows: Path) -> None:
+    """Run one measurement of a study.
+
+    Args:
+        plan: The job's plan: the measurement, its name and study, the root of the random streams.
+        rows: The Parquet file to write; its column ``task`` holds the name of the measurement.
+    """
+    job = read_job(plan)
+    settings = job.settings
+    measurement = read_kind("measurements", settings["measurement"])
+    assert isinstance(measurement, Measurement)
+    labels = {
+        "study": settings["study"],
+        "task": settings["name"],
+        "scale": settings["scale"],
+        "config": job.config,
+        "code": job.code,
+    }
+    names = (str(settings["root"]), settings["study"], settings["name"])
+    tables = list(measurement.measure(names, labels))
+    provenance = collect_provenance(settings, job.code, "cpu", torch.get_num_threads())
+    write(pd.concat(tables, ignore_index=True), rows, provenance)

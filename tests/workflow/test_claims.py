@@ -1,0 +1,104 @@
+"""Claims are decided from rows, and fall when what they speak of is broken."""
+
+import pandas as pd
+import pytest
+
+pytestmark = pytest.mark.dag
+
+CLAIM = """\
+  everywhere:
+    statement: Nobody errs by more than a million on average.
+    place: nowhere
+    provenance: derived
+    evidence: [haar]
+    where: {metric: squared_error, method: zero, position: null}
+    statistic: {kind: value, over: every}
+    criterion: {below: 1e6}
+    scales: [smoke, laptop, paper]
+"""
+
+
+def verdicts(tree, name="scorecard"):
+    table = pd.read_parquet(tree.path / f"results/claims/{name}.parquet")
+    return table.set_index("id")
+
+
+def test_controls_are_refuted_by_several_statistics(finished):
+    controls = verdicts(finished).query("control and verdict != 'not run'")
+    assert set(controls.verdict) == {"refuted"}
+    assert len(controls) >= 4
+    kinds = controls.statistic.str.extract(r"(weakest|slope|two one-sided|÷|−|in every|averaged)")
+    assert kinds[0].nunique() >= 3
+
+
+def test_what_smoke_scale_can_decide_is_supported(finished):
+    claims = verdicts(finished).query("not control and verdict != 'not run'")
+    assert len(claims) >= 20
+    assert set(claims.verdict) == {"supported"}, claims[claims.verdict != "supported"].reason
+
+
+def test_the_scorecard_has_its_columns(finished):
+    names = "study statement provenance statistic value low high criterion paper_value seeds"
+    columns = [*names.split(), "scale", "verdict", "reason", "command"]
+    assert set(columns) <= set(verdicts(finished).columns)
+    page = (finished.path / "results/claims/scorecard.html").read_text()
+    for claim in verdicts(finished).index:
+        assert claim in page
+
+
+def test_a_new_claim_is_a_few_lines_of_yaml(finished, tmp_path):
+    tree = finished.copy(tmp_path / "tree")
+    path = tree.path / "config/studies/icar.yaml"
+    path.write_text(path.read_text().replace("\nclaims:\n", f"\nclaims:\n{CLAIM}", 1))
+    assert tree.due() == {
+        "results/claims/icar.parquet",
+        "results/claims/scorecard.parquet",
+        "results/claims/scorecard.html",
+    }
+    printed = tree.snakemake("claim_icar_everywhere", "--cores", "1")
+    assert "✓ supported" in printed
+    assert verdicts(tree, "icar/everywhere").verdict.tolist() == ["supported"]
+
+
+def test_strict_runs_fail_where_a_verdict_is_not_as_expected(finished, tmp_path):
+    tree = finished.copy(tmp_path / "tree")
+    strict = ("--cores", "1", "--config", "strict=true")
+    tree.snakemake(*strict)
+    path = tree.path / "config/studies/icar.yaml"
+    false = CLAIM.replace("below: 1e6", "below: 1e-6")
+    path.write_text(path.read_text().replace("\nclaims:\n", f"\nclaims:\n{false}", 1))
+    process = tree.start(*strict)
+    output, _ = process.communicate()
+    assert process.returncode != 0
+    assert "icar/everywhere" in output
+
+
+@pytest.mark.parametrize(
+    ("source", "right", "wrong", "claims"),
+    [
+        (
+            "solvers/prefix_attention.py",
+            "(weights + missing, outputs,",
+            "(weights + missing, 0.99 * outputs,",
+            ("ckd_E2", "ckd_E6"),
+        ),
+        (
+            "solvers/causal_kernel_descent.py",
+            "residual - causal_product(L, update)",
+            "residual - 0.99 * causal_product(L, update)",
+            ("ckd_E1", "ckd_E3_exact"),
+        ),
+    ],
+)
+def test_claims_fall_with_the_solver_they_speak_of(
+    finished, tmp_path, source, right, wrong, claims
+):
+    tree = finished.copy(tmp_path / "tree")
+    path = tree.path / "src/iclbench" / source
+    text = path.read_text()
+    assert right in text
+    path.write_text(text.replace(right, wrong, 1))
+    tree.snakemake(*(f"claim_{claim}" for claim in claims), "--cores", "2")
+    for claim in claims:
+        study, _, name = claim.partition("_")
+        assert verdicts(tree, f"{study}/{name}").verdict.tolist() == ["refuted"]

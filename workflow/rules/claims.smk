@@ -1,0 +1,86 @@
+# Decide claims from rows alone, and gather the verdicts: the target claims decides all, a study's in
+# one job; the target claim_STUDY_NAME decides one, from its own evidence alone.
+
+STUDIES_WITH_CLAIMS = [decided for decided in PLAN.decisions if "/" not in decided]
+
+
+rule decide:
+    input:
+        plan=plan_of("decide/{decided}"),
+        rows=evidence_of,
+    output:
+        "results/claims/{decided}.parquet",
+    log:
+        "results/logs/decide/{decided}.log",
+    benchmark:
+        "results/benchmarks/decide/{decided}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    shell:
+        "python -m iclbench decide {input.plan} --verdicts {output} --rows {input.rows} 2> {log}"
+
+
+rule scorecard:
+    input:
+        plan=plan_of("report/scorecard"),
+        verdicts=expand("results/claims/{study}.parquet", study=STUDIES_WITH_CLAIMS),
+    output:
+        table="results/claims/scorecard.parquet",
+        page=report(
+            "results/claims/scorecard.html",
+            caption="../report/scorecard.rst",
+            category="claims",
+            labels={"figure": "scorecard", "task": "all"},
+        ),
+    log:
+        "results/logs/report/scorecard.log",
+    benchmark:
+        "results/benchmarks/report/scorecard.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    shell:
+        "python -m iclbench report --table {output.table} --page {output.page}"
+        " --verdicts {input.verdicts} 2> {log}"
+
+
+rule claims:
+    input:
+        "results/claims/scorecard.html",
+
+
+rule strict:
+    input:
+        plan=plan_of("report/scorecard"),
+        table="results/claims/scorecard.parquet",
+    output:
+        touch("results/claims/as_expected"),
+    log:
+        "results/logs/report/strict.log",
+    benchmark:
+        "results/benchmarks/report/strict.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    shell:
+        "python -m iclbench strict {input.table} 2> {log}"
+
+
+for decided in PLAN.decisions:
+    if "/" in decided:
+
+        rule:
+            name:
+                f"claim_{decided.replace('/', '_')}"
+            input:
+                f"results/claims/{decided}.parquet",
