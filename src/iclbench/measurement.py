@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -24,6 +25,11 @@ class Measurement(Settings, ABC):
     seeds: int = Field(
         default=16, ge=1, le=1_000_000, description="number of independent problems measured"
     )
+
+    @property
+    def files(self) -> list[Path]:
+        """The local files that it reads; what is in them determines its rows."""
+        return []
 
     @abstractmethod
     def measure(self, names: tuple[str, ...], labels: Mapping[str, Any]) -> Iterator[pd.DataFrame]:

@@ -8,6 +8,8 @@ that another run's, or a dry run's, never take the place of those that a run und
 
 from __future__ import annotations
 
+import hashlib
+import platform
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -29,7 +31,7 @@ LIBRARIES = {
     "prompts": ("numpy", "scipy"),
     "train": ("numpy", "scipy", "torch", "pytorch-lightning"),
     "predict": ("numpy", "torch"),
-    "measure": ("numpy", "scipy", "torch"),
+    "measure": ("python", "numpy", "scipy", "torch"),
     "draw": ("numpy", "scipy", "pandas", "matplotlib", "seaborn"),
     "decide": ("numpy", "scipy", "pandas"),
     "report": ("pandas", "jinja2"),
@@ -163,6 +165,7 @@ def make_plan(config: Config) -> Plan:
                 study=name,
                 name=measurement_name,
                 measurement=_dump(measurement),
+                files={str(path): _digest_file(path) for path in measurement.files},
                 root=config.run.seed,
                 scale=config.run.scale,
             )
@@ -174,7 +177,7 @@ def make_plan(config: Config) -> Plan:
                 kind=figure.kind,
                 task=figure.task,
             )
-        claims = list(_claims(name, study))
+        claims = list(_claims(name, study, compared))
         chosen_claims = {f"{name}/{claim['name']}": [claim] for claim in claims}
         for decided, some in (chosen_claims | ({name: claims} if claims else {})).items():
             tables = sorted({table for claim in some for table in claim["tables"]})
@@ -255,15 +258,15 @@ def _figures(
         if figure.is_per_task:
             for task in tasks:
                 yield Figure(f"{title}_{task}", figure.kind, name, task, (f"{name}/{task}",))
-        elif figure.kind == "training":
-            curves = [f"training/{task}/{model}" for task in tasks for model in models[name, task]]
-            yield Figure(title, figure.kind, name, None, tuple(curves))
         else:
-            tables = _tables(name, study, figure.tables or tasks)
+            default = ["training"] if figure.kind == "training" else tasks
+            tables = _tables(name, study, figure.tables or default, models)
             yield Figure(title, figure.kind, name, None, tables)
 
 
-def _claims(name: str, study: StudyFile) -> Iterator[dict[str, Any]]:
+def _claims(
+    name: str, study: StudyFile, models: dict[tuple[str, str], list[str]]
+) -> Iterator[dict[str, Any]]:
     """Yield the claims and controls of a study as plain data."""
     for control, named in ((False, study.claims), (True, study.controls)):
         for title, claim in named.items():
@@ -272,17 +275,28 @@ def _claims(name: str, study: StudyFile) -> Iterator[dict[str, Any]]:
                 "name": title,
                 "control": control,
                 "claim": content,
-                "tables": list(_tables(name, study, claim.evidence)),
+                "tables": list(_tables(name, study, claim.evidence, models)),
                 "config": digest_settings(content),
             }
 
 
-def _tables(name: str, study: StudyFile, named: Iterable[str]) -> tuple[str, ...]:
-    """Return the tables of rows of a study's measurements and tasks."""
-    return tuple(
-        f"measured/{name}/{table}" if table in study.measurements else f"{name}/{table}"
-        for table in named
-    )
+def _tables(
+    name: str,
+    study: StudyFile,
+    named: Iterable[str],
+    models: dict[tuple[str, str], list[str]],
+) -> tuple[str, ...]:
+    """Return the tables of rows that names stand for: measurements, tasks, and all ``training``."""
+    tables: list[str] = []
+    for each in named:
+        if each == "training":
+            trained = {task: found for (study, task), found in models.items() if study == name}
+            tables += [f"training/{task}/{model}" for task in trained for model in trained[task]]
+        elif each in study.measurements:
+            tables.append(f"measured/{name}/{each}")
+        else:
+            tables.append(f"{name}/{each}")
+    return tuple(tables)
 
 
 def _family(method: ModelFile | SolverFile) -> str:
@@ -328,7 +342,16 @@ def _plan_of(stage: str, modules: Iterable[str], **settings: Any) -> str:
     return canonical(content)
 
 
+def _digest_file(path: Path) -> str | None:
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 @cache
 def _version(library: str) -> str:
     """Return the version of a library; its builds, for a CPU or a GPU, count as one."""
+    if library == "python":
+        return ".".join(platform.python_version_tuple()[:2])
     return version(library).partition("+")[0]

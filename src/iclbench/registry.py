@@ -92,6 +92,7 @@ KINDS: dict[str, dict[str, str]] = {
         "ckd_limits": "iclbench.studies.ckd.figures_limits:ckd_limits",
         "ckd_periods": "iclbench.studies.ckd.figures_periods:ckd_periods",
         "ckd_rates": "iclbench.studies.ckd.figures_rates:ckd_rates",
+        "ckd_trained": "iclbench.studies.ckd.figures_trained:ckd_trained",
         "ckd_transient": "iclbench.studies.ckd.figures_descent:ckd_transient",
         "context": "iclbench.plotting.context:context",
         "icar_depth": "iclbench.studies.icar.figures_haar:icar_depth",

@@ -134,7 +134,7 @@ class Figure(Settings):
     tables: list[str] = Field(
         default=[],
         alias="from",
-        description="measurements and tasks of this study that it draws; by default all tasks",
+        description="measurements, tasks and training (its curves) it draws; default: all tasks",
     )
 
     @model_validator(mode="after")

@@ -278,8 +278,8 @@ def _clashes(rooms: dict[str, dict[str, Any]], root: Path) -> Iterator[Fault]:
             elif variant is not None:
                 taken[name] = f"a variant in {file}"
         tasks = chosen(settings.tasks, rooms["tasks"])
-        for name in settings.measurements.keys() & set(tasks):
-            message = f"{name!r} is a task of this study; rename the measurement"
+        for name in settings.measurements.keys() & {"training", *tasks}:
+            message = f"{name!r} is another table of this study; rename the measurement"
             yield Fault(file, f"measurements.{name}", message)
         for name in settings.claims.keys() & settings.controls.keys():
             yield Fault(file, f"controls.{name}", f"{name!r} is a claim already; rename one")
@@ -296,7 +296,7 @@ def _unknown_tables(rooms: dict[str, dict[str, Any]], root: Path) -> Iterator[Fa
     for study, settings in rooms["studies"].items():
         file = str(root / "studies" / f"{study}.yaml")
         tasks = chosen(settings.tasks, rooms["tasks"])
-        known = [*settings.measurements, *tasks]
+        known = [*settings.measurements, *tasks, *(["training"] if tasks else [])]
         wanted = [
             *((f"figures.{name}.from", figure.tables) for name, figure in settings.figures.items()),
             *(

@@ -70,7 +70,7 @@ def make_rows(
     finite = np.isfinite(mean)
     columns = {
         **labels,
-        "seed": seeds.astype(np.int32),
+        "seed": seeds.astype(np.int64),
         "metric": metric,
         "iterate": depth.astype(np.int32),
         "position": pd.array(seen, dtype="Int32"),

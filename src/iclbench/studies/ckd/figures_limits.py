@@ -61,7 +61,7 @@ def ckd_limits(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
 
 
 def _draw(axes: Axes, here: pd.DataFrame) -> None:
-    depth = here["iterate"].where(here["step"].notna(), np.inf)
+    depth = here["iterate"].astype(float).where(here["step"].notna(), np.inf)
     grid = here.assign(depth=depth).pivot(index="depth", columns="position", values="value")
     values = grid.to_numpy(dtype=float)
     exponents = np.log10(np.clip(values, 1e-300, 1e300))

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 from pydantic import Field
+from typing_extensions import override
 
 from iclbench.files import JobError
 from iclbench.measurement import Measurement
@@ -18,6 +19,7 @@ from iclbench.records import left_out, make_rows
 from iclbench.streams import stream
 
 CHUNK = 1000
+FILES = ("model.safetensors", "tokenizer.json")
 BLANK_LINE = re.compile(r"\n\s*\n")
 TOKEN = re.compile(r"\w+|[^\w\s]")
 MARKS = str.maketrans("", "", '"*')
@@ -104,6 +106,12 @@ class Text(Measurement):
         default=10_000, ge=1, le=10**7, description="number of windows, fewer if the text ends"
     )
     cut: float = Field(default=1e-12, gt=0, description="errors up to this count as zero")
+
+    @property
+    @override
+    def files(self) -> list[Path]:
+        folder = [Path(self.embeddings, name) for name in FILES] if self.embeddings else []
+        return [*folder, *([Path(self.text)] if self.text else [])]
 
     def measure(self, names: tuple[str, ...], labels: Mapping[str, Any]) -> Iterator[pd.DataFrame]:
         """Yield the counts of both orders of every seed.
