@@ -59,6 +59,15 @@ def test_words_and_layout_do_not_count(digest_of, text):
     assert changed[".rooms.solver"] == digest_of()[".rooms.solver"]
 
 
+def test_descriptions_of_fields_do_not_count_and_their_bounds_do(digest_of):
+    def digest_with(field):
+        return digest_of(**{"rooms.solver": f"class Solver:\n    step: float = {field}\n"})
+
+    before = digest_with('Field(gt=0, description="eta")')
+    assert digest_with('Field(gt=0, description="the step size")') == before
+    assert digest_with('Field(gt=1, description="eta")') != before
+
+
 def test_a_change_of_meaning_counts(digest_of):
     changed = digest_of(**{"rooms.solver": "def solve(x):\n    return 3 * x\n"})
     assert changed[".rooms.solver"] != digest_of()[".rooms.solver"]

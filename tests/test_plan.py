@@ -30,6 +30,7 @@ STUDY = {
             "evidence": ["linear", "words"],
             "statistic": {"kind": "value"},
             "criterion": {"above": 0},
+            "scales": ["tiny"],
         }
     },
 }
@@ -65,6 +66,14 @@ def test_a_claim_reads_its_evidence_and_a_study_that_of_all(folder):
     decisions = plan_of(folder).decisions
     tables = ("measured/mine/words", "mine/linear")
     assert decisions["mine/one"].tables == decisions["mine"].tables == tables
+
+
+def test_a_claim_of_another_scale_reads_nothing(folder):
+    elsewhere = {
+        "one": STUDY["claims"]["one"] | {"scales": ["paper"], "evidence": ["haar", "moon"]}
+    }
+    (folder / "scales" / "paper.yaml").write_text("summary: Large.\nseeds: 9\nprompts: 99\n")
+    assert plan_of(folder, claims=elsewhere).decisions["mine/one"].tables == ()
 
 
 def test_a_variant_is_trained_on_its_tasks_with_the_seeds_of_its_study(folder):

@@ -84,10 +84,10 @@ def _parser() -> argparse.ArgumentParser:
     decide = stages.add_parser("decide", help="decide claims from rows")
     decide.add_argument("plan", type=Path, help="the job's plan (results/plan/decide/…)")
     decide.add_argument("--verdicts", type=Path, required=True, help="the Parquet file to write")
-    decide.add_argument("--rows", type=Path, nargs="+", required=True, help="Parquet files of rows")
+    decide.add_argument("--rows", type=Path, nargs="*", default=[], help="Parquet files of rows")
 
     report = stages.add_parser("report", help="gather verdicts into the scorecard")
-    report.add_argument("--verdicts", type=Path, nargs="+", required=True, help="one file a study")
+    report.add_argument("--verdicts", type=Path, nargs="*", default=[], help="one file a study")
     report.add_argument("--table", type=Path, required=True, help="the Parquet file to write")
     report.add_argument("--page", type=Path, required=True, help="the HTML page to write")
 

@@ -106,7 +106,13 @@ def _absolute(module: str, node: ast.ImportFrom) -> str:
 
 
 class _Meaning(ast.NodeTransformer):
-    """Drops docstrings and the bodies of ``if TYPE_CHECKING:``."""
+    """Drops docstrings, descriptions of fields, and the bodies of ``if TYPE_CHECKING:``."""
+
+    def visit_Call(self, node: ast.Call) -> ast.Call:
+        self.generic_visit(node)
+        if isinstance(node.func, ast.Name) and node.func.id == "Field":
+            node.keywords = [word for word in node.keywords if word.arg != "description"]
+        return node
 
     def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
         if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):

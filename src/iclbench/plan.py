@@ -9,10 +9,11 @@ that another run's, or a dry run's, never take the place of those that a run und
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
@@ -52,10 +53,10 @@ class Figure:
 
 @dataclass(frozen=True)
 class Decision:
-    """Claims to decide, and the tables that hold their evidence."""
+    """Claims to decide: the tables that hold their evidence, the figures that show it."""
 
-    claims: tuple[str, ...]
     tables: tuple[str, ...]
+    figures: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,11 @@ class Plan:
         return f"{job}.{digest(self.texts[job])}.json"
 
     @property
+    def shown(self) -> list[str]:
+        """The names of the figures that claims point to."""
+        return sorted({figure for each in self.decisions.values() for figure in each.figures})
+
+    @property
     def figures_of_kinds(self) -> dict[str, list[str]]:
         """The names of the figures of each kind."""
         kinds: dict[str, list[str]] = {}
@@ -95,32 +101,58 @@ class Plan:
             kinds.setdefault(figure.kind, []).append(figure.name)
         return kinds
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: Path) -> Callable[[], None]:
         """Write the plans that are not there yet below a folder.
 
         A plan that returns after another one of its job is renewed: what was made by the other one
         in between is out of date, also where nothing but the times of files tells.
+
+        Returns:
+            A function that takes all of this back, for a run that only looks at what is to be done.
         """
+        undo: list[Callable[[], object]] = []
         for job, text in self.texts.items():
             path = folder / self.file(job)
             if not path.exists():
                 with written_aside(path) as aside:
                     aside.write_text(text, encoding="utf-8")
+                undo.append(partial(path.unlink, missing_ok=True))
                 continue
             made = path.stat().st_mtime_ns
             others = path.parent.glob(f"{path.name.partition('.')[0]}.*.json")
             if any(other.stat().st_mtime_ns > made for other in others):
                 path.touch()
+                undo.append(partial(os.utime, path, ns=(made, made)))
 
-    def stale_tables(self, metrics: Path) -> list[Path]:
-        """Return the tables of rows below a folder that belong to no job of this run."""
+        def take_back() -> None:
+            for step in undo:
+                step()
+
+        return take_back
+
+    def stale(self, results: Path) -> list[Path]:
+        """Return tables, figures and verdicts in the folder of results that are not of this run.
+
+        Verdicts of single claims are among them: those of whole studies hold them too.
+        """
+        metrics = results / "metrics"
         tables = {f"training/{task}/{model}" for task in self.tasks for model in self.trained[task]}
         tables |= {f"{study}/{task}" for study, tasks in self.predicted.items() for task in tasks}
         tables |= {
             f"measured/{study}/{name}" for study, names in self.measured.items() for name in names
         }
-        found = sorted(metrics.rglob("*.parquet"))
-        return [path for path in found if path.relative_to(metrics).as_posix()[:-8] not in tables]
+        files = [*metrics.rglob("*.parquet")]
+        old = [path for path in files if _name_below(metrics, path) not in tables]
+        figures, claims = results / "figures", results / "claims"
+        old += [path for path in figures.glob("*.*") if path.stem not in self.figures]
+        studies = {decided for decided in self.decisions if "/" not in decided}
+        verdicts = [path for path in claims.rglob("*.parquet") if path.stem != "scorecard"]
+        old += [path for path in verdicts if _name_below(claims, path) not in studies]
+        return sorted(old)
+
+
+def _name_below(folder: Path, path: Path) -> str:
+    return path.relative_to(folder).with_suffix("").as_posix()
 
 
 def make_plan(config: Config) -> Plan:
@@ -177,12 +209,12 @@ def make_plan(config: Config) -> Plan:
                 kind=figure.kind,
                 task=figure.task,
             )
-        claims = list(_claims(name, study, compared))
+        claims = list(_claims(name, study, compared, config.run.scale))
         chosen_claims = {f"{name}/{claim['name']}": [claim] for claim in claims}
         for decided, some in (chosen_claims | ({name: claims} if claims else {})).items():
             tables = sorted({table for claim in some for table in claim["tables"]})
-            names = tuple(claim["name"] for claim in some)
-            decisions[decided] = Decision(names, tuple(tables))
+            shown = {claim["claim"]["figure"] for claim in some} & figures.keys()
+            decisions[decided] = Decision(tuple(tables), frozenset(shown))
             texts[f"decide/{decided}"] = _plan_of(
                 "decide",
                 (),
@@ -191,6 +223,7 @@ def make_plan(config: Config) -> Plan:
                 claims=some,
                 tables=tables,
                 scale=config.run.scale,
+                root=config.run.seed,
             )
     page = resources.files("iclbench.claims").joinpath("page.html.j2").read_text(encoding="utf-8")
     texts["report/scorecard"] = _plan_of("report", (), page=digest(page))
@@ -265,17 +298,21 @@ def _figures(
 
 
 def _claims(
-    name: str, study: StudyFile, models: dict[tuple[str, str], list[str]]
+    name: str, study: StudyFile, models: dict[tuple[str, str], list[str]], scale: str
 ) -> Iterator[dict[str, Any]]:
-    """Yield the claims and controls of a study as plain data."""
+    """Yield the claims and controls of a study as plain data.
+
+    One that the scale cannot decide needs no tables.
+    """
     for control, named in ((False, study.claims), (True, study.controls)):
         for title, claim in named.items():
             content = _dump(claim)
+            evidence = claim.evidence if scale in claim.scales else []
             yield {
                 "name": title,
                 "control": control,
                 "claim": content,
-                "tables": list(_tables(name, study, claim.evidence, models)),
+                "tables": list(_tables(name, study, evidence, models)),
                 "config": digest_settings(content),
             }
 
@@ -324,8 +361,19 @@ def _modules(*settings: Settings) -> set[str]:
     """Return the modules of the kinds in use, nested ones included."""
     found = {type(part).__module__ for part in settings}
     for part in settings:
-        found |= _modules(*(value for _, value in part if isinstance(value, Settings)))
+        found |= _modules(*_nested([value for _, value in part]))
     return found
+
+
+def _nested(value: Any) -> Iterator[Settings]:
+    """Yield the settings in a value: itself, or those in its lists and mappings."""
+    if isinstance(value, Settings):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _nested(list(value.values()))
+    elif isinstance(value, list | tuple | set | frozenset):
+        for each in value:
+            yield from _nested(each)
 
 
 def _dump(settings: Settings) -> dict[str, Any]:

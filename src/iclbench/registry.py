@@ -2,7 +2,8 @@
 
 A kind is one class in one file. Ours are listed here; a user's own package adds its kinds through
 entry points of the groups ``iclbench.dynamics``, ``iclbench.regression``, ``iclbench.attention``,
-``iclbench.models`` and ``iclbench.solvers``, without touching this file.
+``iclbench.models``, ``iclbench.solvers``, ``iclbench.measurements`` and ``iclbench.figures`` (there
+functions, not classes), without touching this file.
 """
 
 from __future__ import annotations
@@ -92,6 +93,7 @@ KINDS: dict[str, dict[str, str]] = {
         "ckd_limits": "iclbench.studies.ckd.figures_limits:ckd_limits",
         "ckd_periods": "iclbench.studies.ckd.figures_periods:ckd_periods",
         "ckd_rates": "iclbench.studies.ckd.figures_rates:ckd_rates",
+        "ckd_stability": "iclbench.studies.ckd.figures_stability:ckd_stability",
         "ckd_trained": "iclbench.studies.ckd.figures_trained:ckd_trained",
         "ckd_transient": "iclbench.studies.ckd.figures_descent:ckd_transient",
         "context": "iclbench.plotting.context:context",

@@ -35,6 +35,7 @@ def record(name, values=(0.1, 0.2, 0.3), criterion=None, control=False, study="c
         control=control,
         paper=None if study == "own" else "Doe 2024",
         scale="laptop",
+        root=0,
         evidence=["measured/ckd/periodic"],
         config="c0ffee",
         code="deadbeef",

@@ -30,6 +30,7 @@ claims:
     evidence: [orbit]
     statistic: {kind: value}
     criterion: {below: 2}
+    scales: [small]
 """
 )
 SCALE = "summary: Small.\nseeds: 2\nprompts: 8\n"
@@ -234,6 +235,16 @@ FAULTS = {
         "studies/main",
         CLAIMS.replace("{below: 2}", "{below: two}"),
         ["claims.small.criterion"],
+    ),
+    "claim of an unknown scale": (
+        "studies/main",
+        CLAIMS.replace("[small]", "[small, bigg]"),
+        ["claims.small.scales: 'bigg' is not a scale; expected one of: small"],
+    ),
+    "target of two claims": (
+        "studies/main",
+        CLAIMS + CLAIMS[CLAIMS.index("claims:") :].replace("claims:", "controls:"),
+        ["controls.small: the target claim_main_small stands for claims.small", "rename one"],
     ),
     "claim shown in no figure": (
         "studies/main",

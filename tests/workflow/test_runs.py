@@ -78,6 +78,15 @@ def test_a_plan_that_returns_after_another_is_noticed_by_times_alone(finished, t
     assert "results/prompts/haar.safetensors" in tree.due()
 
 
+def test_a_look_at_another_scale_outdates_nothing(finished, tmp_path):
+    tree = finished.copy(tmp_path / "tree")
+    plans = {path: path.stat().st_mtime_ns for path in (tree.path / "results/plan").rglob("*.json")}
+    assert tree.due("--config", "seed=1")
+    assert tree.due() == set()
+    after = {path: path.stat().st_mtime_ns for path in (tree.path / "results/plan").rglob("*.json")}
+    assert after == plans
+
+
 def test_a_changed_solver_reruns_what_depends_on_it(finished, tmp_path):
     tree = finished.copy(tmp_path / "tree")
     source = tree.path / "src/iclbench/solvers/newton.py"

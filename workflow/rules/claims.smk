@@ -54,6 +54,7 @@ rule scorecard:
 rule claims:
     input:
         "results/claims/scorecard.html",
+        expand("results/figures/{figure}.png", figure=PLAN.shown),
 
 
 rule strict:

@@ -1,6 +1,7 @@
 # The plan of the run: settings are read and checked here, before any job starts, and everything that
 # determines a job's result is written to its plan, which the job then reads as its input.
 
+import atexit
 import shlex
 import sys
 import time
@@ -34,7 +35,9 @@ except ConfigError as error:
     raise WorkflowError(str(error))
 except ModuleNotFoundError as error:
     raise WorkflowError(f"{error}; {INSTALL}")
-PLAN.write(Path("results/plan"))
+TAKE_BACK = PLAN.write(Path("results/plan"))
+# Whether this run only looks at what is to be done is not known before it has.
+atexit.register(lambda: TAKE_BACK() if workflow.dryrun else None)
 STARTED = time.time_ns()
 
 # In the environment, and so no part of what determines a result.
@@ -50,13 +53,11 @@ wildcard_constraints:
     decided="|".join(PLAN.decisions),
 
 
-onstart:
-    # The folder of rows is read as one table: what this run does not make does not belong in it.
-    for path in PLAN.stale_tables(Path("results/metrics")):
-        path.unlink()
-
-
 onsuccess:
+    if workflow.dag_settings.targets <= {"all", "default"}:
+        # The folder of rows is read as one table: what a whole run does not make is not part of it.
+        for path in PLAN.stale(Path("results")):
+            path.unlink()
     tell_verdicts()
 
 

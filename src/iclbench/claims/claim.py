@@ -390,6 +390,11 @@ class Claim(Settings):
         default=["laptop", "paper"], min_length=1, description="scales at which it can be decided"
     )
     figure: str | None = Field(default=None, description="a figure of this study that shows it")
+    needs: str | None = Field(
+        default=None,
+        max_length=300,
+        description="what its evidence needs that is not shipped; without it, it is not run",
+    )
     note: str | None = Field(
         default=None, max_length=2000, description="why our runs and the paper differ, if they do"
     )

@@ -40,7 +40,7 @@ SCHEMA = pa.schema(
         pa.field("seeds", pa.int32(), nullable=False),
         pa.field("scale", pa.string(), nullable=False),
         pa.field("verdict", pa.string(), nullable=False),  # one of VERDICTS
-        pa.field("as_expected", pa.bool_()),  # null if not run
+        pa.field("as_expected", pa.bool_()),  # null if neither scale nor what is shipped decides
         pa.field("reason", pa.string(), nullable=False),
         pa.field("note", pa.string()),
         pa.field("figure", pa.string()),  # results/figures/NAME.pdf
@@ -61,6 +61,7 @@ def make_record(
     control: bool,
     paper: str | None,
     scale: str,
+    root: int,
     evidence: Sequence[str],
     config: str,
     code: str,
@@ -75,6 +76,7 @@ def make_record(
         control: Whether it is known to be false.
         paper: The paper that the study is about.
         scale: The scale of the run.
+        root: The root of its random streams.
         evidence: Its tables, under results/metrics and without .parquet.
         config: The digest of the settings.
         code: The digest of the sources.
@@ -82,6 +84,7 @@ def make_record(
     effect = verdict.effect
     lower, upper = claim.region.bounds
     expected = "refuted" if control else "supported"
+    is_free = scale not in claim.scales or claim.needs is not None
     return {
         "id": f"{study}/{name}",
         "study": study,
@@ -103,12 +106,13 @@ def make_record(
         "seeds": effect.seeds if effect else 0,
         "scale": scale,
         "verdict": verdict.word,
-        "as_expected": None if verdict.word == "not run" else verdict.word == expected,
+        "as_expected": None if verdict.word == "not run" and is_free else verdict.word == expected,
         "reason": verdict.reason,
         "note": claim.note,
         "figure": claim.figure,
         "evidence": list(evidence),
-        "command": f"snakemake claim_{study}_{name} --cores all --forceall --config scale={scale}",
+        "command": f"snakemake claim_{study}_{name} --cores all --forceall --config scale={scale}"
+        + (f" seed={root}" if root else ""),
         "config": config,
         "code": code,
     }

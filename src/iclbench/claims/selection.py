@@ -15,6 +15,8 @@ from iclbench.records import LEFT_OUT
 METHODS = ("study", "task", "method", "family")
 """The columns that a row of a method left out fills with a meaning."""
 
+PLACES = ("iterate", "position", "reference", "reference_iterate")
+
 
 class LackingError(Exception):
     """Why a claim is not run: what is not there."""
@@ -44,9 +46,13 @@ def select(rows: pd.DataFrame, filters: dict[str, Any]) -> pd.DataFrame:
                 raise LackingError(
                     f"no row has {describe({column: value})} together with {describe(used)}"
                 )
-        chosen = chosen[_matches(chosen, column, wanted)]
+        kept = chosen[_matches(chosen, column, wanted)]
+        if wanted == "last":
+            _check_all_reach_the_last(chosen, kept, column)
+        chosen = kept
         used[column] = wanted
     _check_of_one_kind(chosen, filters)
+    _check_same_rows(chosen)
     return chosen
 
 
@@ -133,6 +139,9 @@ def _check_none_left_out(rows: pd.DataFrame, filters: dict[str, Any]) -> None:
     """
     about = {column: filters[column] for column in METHODS if column in filters}
     wanted = rows
+    if "method" not in filters and "family" not in filters and len(rows):
+        names = listed(sorted(rows["method"].unique()))
+        raise LackingError(f"{names} are left out, and no filter says which methods are meant")
     for column, value in about.items():
         wanted = wanted[_matches(wanted, column, value)]
     if "reference" in filters:
@@ -144,6 +153,31 @@ def _check_none_left_out(rows: pd.DataFrame, filters: dict[str, Any]) -> None:
         row = wanted.iloc[0]
         reason = row["status"].removeprefix(LEFT_OUT)
         raise LackingError(f"method {row['method']} is left out of {row['task']}: {reason}")
+
+
+def _check_all_reach_the_last(rows: pd.DataFrame, last: pd.DataFrame, column: str) -> None:
+    """Refuse the last iterate or position of a method that not all its seeds reach."""
+    about = ["task", "method", "seed"]
+    reached = set(last[about].itertuples(index=False, name=None))
+    for task, method, seed in rows[about].drop_duplicates().itertuples(index=False, name=None):
+        if (task, method, seed) not in reached:
+            what = column.replace("_", " ")
+            raise LackingError(f"seed {seed} of {method} on {task} lacks the last {what}")
+
+
+def _check_same_rows(rows: pd.DataFrame) -> None:
+    """Refuse a selection in which a seed lacks rows that another seed of its method has."""
+    keys = rows[[*METHODS, "metric", *PLACES]].astype(object).where(rows.notna(), None)
+    of_method = [rows[column] for column in METHODS]
+    seeds = rows["seed"].groupby(of_method).transform("nunique")
+    having = rows["seed"].groupby([keys[column] for column in keys], dropna=False)
+    short = (having.transform("nunique") < seeds).to_numpy(dtype=bool)
+    if short.any():
+        row = rows[short].iloc[0]
+        raise LackingError(
+            f"not all seeds of {row['method']} on {row['task']} have the same rows: iterate "
+            f"{row['iterate']}, position {row['position']} of {row['metric']} is of some only"
+        )
 
 
 def _check_of_one_kind(rows: pd.DataFrame, filters: dict[str, Any]) -> None:

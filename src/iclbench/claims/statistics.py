@@ -22,8 +22,11 @@ from iclbench.claims.claim import (
     describe,
 )
 from iclbench.claims.selection import paired, per_seed, per_seed_and, select
-from iclbench.files import JobError
 from iclbench.measures.intervals import interval_over_seeds
+
+
+class UndefinedError(Exception):
+    """Why a statistic is not defined for the values that were measured."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,8 @@ def samples(claim: Claim, rows: pd.DataFrame) -> list[Sample]:
 
     Raises:
         LackingError: If rows are missing or were left out.
-        JobError: If the statistic is not defined for the values.
+        UndefinedError: If the statistic is not defined for the values.
+        JobError: If the rows do not fit together (see ``select``).
     """
     statistic = claim.statistic
     if isinstance(statistic, Monotone):
@@ -146,7 +150,7 @@ def _compare(
     if isinstance(statistic, Equivalence) and statistic.relative:
         if (second == 0).any():
             seed = second.index[second == 0][0]
-            raise JobError(
+            raise UndefinedError(
                 f"to ({describe(statistic.to)}) is 0 at seed {seed}, so that no relative "
                 "difference exists; use relative: false"
             )
@@ -163,7 +167,7 @@ def _check_ratio(statistic: Ratio, first: pd.Series, second: pd.Series) -> None:
         if bad.any():
             seed = values.index[bad][0]
             wish = "a geometric mean needs positive values" if statistic.over == "mean" else ""
-            raise JobError(
+            raise UndefinedError(
                 f"the ratio's {name} ({describe(side)}) is {values[seed]:.3g} at seed {seed}; "
                 f"{wish or 'it must not be 0'}; use a difference, or select other rows"
             )
@@ -190,12 +194,12 @@ def _slopes(statistic: Slope, rows: pd.DataFrame) -> pd.Series:
     table = per_seed_and(rows, statistic.x, statistic.reduce)
     x, y = table.columns.to_numpy(dtype=float), table.to_numpy(dtype=float)
     if statistic.axes == "loglog" and (x <= 0).any():
-        raise JobError(
+        raise UndefinedError(
             f"{statistic.x} {x[x <= 0][0]:g} has no logarithm; select larger ones under where"
         )
     if statistic.axes != "linear" and (y <= 0).any():
         line, column = np.argwhere(y <= 0)[0]
-        raise JobError(
+        raise UndefinedError(
             f"the value at seed {table.index[line]}, {statistic.x} {table.columns[column]} is "
             f"{y[line, column]:.3g}, which has no logarithm; select other rows, or axes: linear"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -12,10 +12,11 @@ import pandas as pd
 
 from iclbench.claims.claim import Claim
 from iclbench.claims.numbers import interval, listed, number
-from iclbench.claims.selection import LackingError
+from iclbench.claims.selection import LackingError, select
 from iclbench.claims.statistics import (
     Effect,
     Sample,
+    UndefinedError,
     effect_of,
     is_logarithmic,
     level_of,
@@ -50,8 +51,9 @@ def decide(claim: Claim, rows: pd.DataFrame, scale: str, name: str = "this claim
 
     It is supported if the whole interval satisfies the criterion and refuted if none of it does.
     Where every seed counts, one that violates the criterion refutes, and a seed that diverged
-    violates any. Of an ordering or a monotone course all steps must be supported, and one refutes;
-    as the worst of k steps is picked, its interval must then lie outside at the level 1 - 0.05 / k.
+    violates any that has an upper bound. Of an ordering or a monotone course all steps must be
+    supported, and one refutes; as the worst of k steps is picked, its interval must then lie
+    outside at the level 1 - 0.05 / k.
 
     Args:
         claim: The claim.
@@ -60,7 +62,7 @@ def decide(claim: Claim, rows: pd.DataFrame, scale: str, name: str = "this claim
         name: How messages call the claim.
 
     Raises:
-        JobError: If the statistic is not defined for the values, or the rows do not fit together.
+        JobError: If the rows do not fit together.
     """
     if scale not in claim.scales:
         return Verdict("not run", f"It is decided at scale {' or '.join(claim.scales)}.")
@@ -68,11 +70,23 @@ def decide(claim: Claim, rows: pd.DataFrame, scale: str, name: str = "this claim
         found = samples(claim, rows)
     except LackingError as lack:
         return Verdict("not run", _sentence(str(lack)))
+    except UndefinedError as error:
+        return Verdict("inconclusive", _sentence(str(error)))
     except JobError as error:
         raise JobError(f"{name}: {error}") from error
     judge = _judge_every if claim.statistic.over == "every" else _judge_mean
     verdicts = [judge(claim, sample, len(found)) for sample in found]
-    return _weakest(claim, verdicts)
+    return _on_prompts(_weakest(claim, verdicts), claim, rows)
+
+
+def _on_prompts(verdict: Verdict, claim: Claim, rows: pd.DataFrame) -> Verdict:
+    """Say of an interval over seeds that are all evaluated on the same prompts that they are."""
+    about = select(rows, claim.where | claim.statistic.sides[0])
+    prompts = max(about.loc[about["study"] != "training", "n"], default=0)
+    if verdict.effect is None or prompts <= 1 or verdict.effect.interval == "none":
+        return verdict
+    words = f"{verdict.effect.interval}, on the same {prompts} prompts"
+    return replace(verdict, effect=replace(verdict.effect, interval=words))
 
 
 def _judge_every(claim: Claim, sample: Sample, _: int) -> Verdict:
@@ -91,6 +105,9 @@ def _judge_every(claim: Claim, sample: Sample, _: int) -> Verdict:
         )
     if sample.diverged:
         said.append(_diverged(sample))
+    if sample.diverged and not bad and math.isinf(region.bounds[1]):
+        reason = f"{of_what}{said[0]}, on which side of the bound is not known"
+        return Verdict("inconclusive", _sentence(reason), effect)
     if said or nearest is None:
         return Verdict("refuted", _sentence(of_what + "; ".join(said)), effect)
     if effect.seeds == 1:
@@ -112,7 +129,8 @@ def _judge_mean(claim: Claim, sample: Sample, tests: int) -> Verdict:
             "inconclusive", _sentence(reason + "runs that converge would decide"), effect
         )
     if effect.seeds == 1:
-        reason = f"{of_what}one seed gives no interval; more seeds would decide"
+        remedy = "more seeds, or where nothing is random over: every, would decide"
+        reason = f"{of_what}one seed gives no interval; {remedy}"
         return Verdict("inconclusive", _sentence(reason), effect)
     ends = interval(effect.value, effect.low, effect.high)
     level = f"{100 * level_of(claim):.0f} %"

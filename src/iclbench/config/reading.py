@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +23,9 @@ from iclbench.config.files import (
 )
 
 M = TypeVar("M", bound=BaseModel)
+
+Origin = Callable[[Place], tuple[str, Place]]
+"""From a key path to the file that set it, and the place of these settings in that file."""
 
 LARGEST_FILE = 1_000_000
 """Bytes; a settings file beyond this is refused unread."""
@@ -130,6 +133,7 @@ def read_config(run: Mapping[str, Any], root: Path, source: str = "config.yaml")
     scale_file = str(root / "scales" / f"{settings.scale}.yaml")
     scale = _validated(ScaleFile, raw["scales"][settings.scale], lambda _: (scale_file, ()), faults)
     rooms: dict[str, dict[str, Any]] = {room: {} for room in OVERLAID}
+    origins: dict[str, Origin] = {}
     for room, model in OVERLAID.items():
         overlay = getattr(scale, room) if scale else {}
         for name in overlay.keys() - raw[room].keys() - {"*"}:
@@ -142,15 +146,18 @@ def read_config(run: Mapping[str, Any], root: Path, source: str = "config.yaml")
                 (scale_file, (room, name), overlay.get(name, {})),
             ]
             origin = _origin(layers)
+            if room == "studies":
+                origins[name] = origin
             value = _validated(model, _merged(*(layer for *_, layer in layers)), origin, faults)
             if value is not None:
                 rooms[room][name] = value
     variants = {
-        name: _variants(study, str(root / "studies" / f"{name}.yaml"), raw, scale, faults)
+        name: _variants(study, origins[name], raw, scale, faults)
         for name, study in rooms["studies"].items()
     }
-    faults.extend(_unknown_names(settings, rooms, raw, root, source))
-    faults.extend(_unknown_tables(rooms, root))
+    faults.extend(_unknown_names(settings, rooms, raw, root, source, origins))
+    faults.extend(_unknown_tables(rooms, settings.scale, origins))
+    faults.extend(_unknown_scales(rooms, raw["scales"], origins))
     faults.extend(_clashes(rooms, root))
     if faults or scale is None:
         raise ConfigError(faults)
@@ -164,7 +171,7 @@ def chosen(names: Any, known: Mapping[str, Any]) -> list[str]:
 
 def _variants(
     study: StudyFile,
-    file: str,
+    origin: Origin,
     raw: dict[str, dict[str, Any]],
     scale: ScaleFile | None,
     faults: list[Fault],
@@ -182,7 +189,7 @@ def _variants(
         if room is None:
             hint = nearest(variant.of, [*raw["models"], *raw["solvers"]])
             message = f"{variant.of!r} is no model or solver; {hint}"
-            faults.append(Fault(file, f"variants.{name}.of", message))
+            faults.append(_fault(origin, ("variants", name, "of"), message))
             continue
         overlay = getattr(scale, room) if scale else {}
         merged = _merged(
@@ -192,8 +199,7 @@ def _variants(
             overlay.get(variant.of or "", {}),
             said,
         )
-        key = ("variants", name)
-        value = _validated(OVERLAID[room], merged, lambda _, key=key: (file, key), faults)
+        value = _validated(OVERLAID[room], merged, _origin_below(origin, "variants", name), faults)
         if isinstance(value, ModelFile | SolverFile):
             found[name] = value
     return found
@@ -230,7 +236,7 @@ def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _origin(layers: Sequence[tuple[str, Place, Mapping[str, Any]]]) -> Any:
+def _origin(layers: Sequence[tuple[str, Place, Mapping[str, Any]]]) -> Origin:
     """Return the function from a key path to the file, and the place in it, that set it."""
 
     def origin(place: Place) -> tuple[str, Place]:
@@ -247,13 +253,27 @@ def _origin(layers: Sequence[tuple[str, Place, Mapping[str, Any]]]) -> Any:
     return origin
 
 
+def _origin_below(origin: Origin, *above: str | int) -> Origin:
+    """Return where settings come from that stand below a place of others."""
+
+    def below(place: Place) -> tuple[str, Place]:
+        file, prefix = origin((*above, *place))
+        return file, (*prefix, *above)
+
+    return below
+
+
+def _fault(origin: Origin, place: Place, message: str) -> Fault:
+    """Return a fault at a key path, in the file that set it."""
+    file, prefix = origin(place)
+    return Fault(file, ".".join(map(str, (*prefix, *place))), message)
+
+
 def _validated(model: type[M], value: Any, origin: Any, faults: list[Fault]) -> M | None:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        for place, message in explain(error, model):
-            file, prefix = origin(place)
-            faults.append(Fault(file, ".".join(map(str, (*prefix, *place))), message))
+        faults += [_fault(origin, place, message) for place, message in explain(error, model)]
         return None
 
 
@@ -267,6 +287,7 @@ def _clashes(rooms: dict[str, dict[str, Any]], root: Path) -> Iterator[Fault]:
                 yield Fault(file, "", f"{name!r} is {taken[name]} already; rename the file")
             taken[name] = file
     drawn: dict[str, str] = {}
+    targets: dict[str, str] = {}
     for study, settings in rooms["studies"].items():
         file = str(root / "studies" / f"{study}.yaml")
         if study in ("training", "measured", "scorecard"):
@@ -281,8 +302,15 @@ def _clashes(rooms: dict[str, dict[str, Any]], root: Path) -> Iterator[Fault]:
         for name in settings.measurements.keys() & {"training", *tasks}:
             message = f"{name!r} is another table of this study; rename the measurement"
             yield Fault(file, f"measurements.{name}", message)
-        for name in settings.claims.keys() & settings.controls.keys():
-            yield Fault(file, f"controls.{name}", f"{name!r} is a claim already; rename one")
+        for key in ("claims", "controls"):
+            for name in getattr(settings, key):
+                target = f"claim_{study}_{name}"
+                if target in targets:
+                    message = (
+                        f"the target {target} stands for {targets[target]} already; rename one"
+                    )
+                    yield Fault(file, f"{key}.{name}", message)
+                targets[target] = f"{key}.{name} in {file}"
         for name, figure in settings.figures.items():
             for full in named(name, figure, tasks):
                 if full in drawn:
@@ -291,41 +319,53 @@ def _clashes(rooms: dict[str, dict[str, Any]], root: Path) -> Iterator[Fault]:
                 drawn[full] = file
 
 
-def _unknown_tables(rooms: dict[str, dict[str, Any]], root: Path) -> Iterator[Fault]:
-    """Return a fault for every figure or claim that reads what its study does not make."""
+def _unknown_tables(
+    rooms: dict[str, dict[str, Any]], scale: str, origins: dict[str, Origin]
+) -> Iterator[Fault]:
+    """Return a fault for every figure or claim that reads what its study does not make.
+
+    A claim that the scale cannot decide may speak of what the scale leaves out.
+    """
     for study, settings in rooms["studies"].items():
-        file = str(root / "studies" / f"{study}.yaml")
         tasks = chosen(settings.tasks, rooms["tasks"])
         known = [*settings.measurements, *tasks, *(["training"] if tasks else [])]
-        wanted = [
-            *((f"figures.{name}.from", figure.tables) for name, figure in settings.figures.items()),
-            *(
-                (f"claims.{name}.evidence", claim.evidence)
-                for name, claim in settings.claims.items()
-            ),
-            *(
-                (f"controls.{name}.evidence", claim.evidence)
-                for name, claim in settings.controls.items()
-            ),
-        ]
-        for key, tables in wanted:
+        drawn: set[str] = set()
+        wanted: list[tuple[Place, list[str]]] = []
+        for name, figure in settings.figures.items():
+            drawn.update(named(name, figure, tasks))
+            wanted.append((("figures", name, "from"), figure.tables))
+            if not figure.tables and settings.tasks == []:
+                message = "this study has no tasks to draw; name tasks, or give from measurements"
+                yield _fault(origins[study], ("figures", name), message)
+        for key in ("claims", "controls"):
+            for name, claim in getattr(settings, key).items():
+                if scale not in claim.scales:
+                    continue
+                wanted.append(((key, name, "evidence"), claim.evidence))
+                if claim.figure is not None and claim.figure not in drawn:
+                    hint = nearest(claim.figure, drawn)
+                    message = f"{claim.figure!r} is no figure of this study; {hint}"
+                    yield _fault(origins[study], (key, name, "figure"), message)
+        for place, tables in wanted:
             for table in tables:
                 if table not in known:
-                    message = f"{table!r} is no measurement or task of this study"
-                    yield Fault(file, key, f"{message}; {nearest(table, known)}")
-        for name, figure in settings.figures.items():
-            if not figure.tables and not settings.tasks:
-                message = "this study has no tasks to draw; name tasks, or give from measurements"
-                yield Fault(file, f"figures.{name}", message)
-        drawn = {
-            full for name, figure in settings.figures.items() for full in named(name, figure, tasks)
-        }
-        for key, claims in (("claims", settings.claims), ("controls", settings.controls)):
-            for name, claim in claims.items():
-                if claim.figure is not None and claim.figure not in drawn:
-                    message = f"{claim.figure!r} is no figure of this study"
-                    hint = nearest(claim.figure, drawn)
-                    yield Fault(file, f"{key}.{name}.figure", f"{message}; {hint}")
+                    hint = nearest(table, known)
+                    message = f"{table!r} is no measurement or task of this study; {hint}"
+                    yield _fault(origins[study], place, message)
+
+
+def _unknown_scales(
+    rooms: dict[str, dict[str, Any]], scales: Mapping[str, Any], origins: dict[str, Origin]
+) -> Iterator[Fault]:
+    """Return a fault for every claim that is decided at a scale that does not exist."""
+    for study, settings in rooms["studies"].items():
+        for key in ("claims", "controls"):
+            for name, claim in getattr(settings, key).items():
+                default = type(claim).model_fields["scales"].default
+                for scale in claim.scales:
+                    if scale not in scales and claim.scales != default:
+                        message = f"{scale!r} is not a scale; {nearest(scale, scales)}"
+                        yield _fault(origins[study], (key, name, "scales"), message)
 
 
 def _unknown_names(
@@ -334,22 +374,25 @@ def _unknown_names(
     raw: dict[str, dict[str, Any]],
     root: Path,
     source: str,
+    origins: dict[str, Origin],
 ) -> Iterator[Fault]:
-    lists = [(source, "studies", "studies", run.studies)]
+    lists: list[tuple[Origin, Place, str, Any]] = [
+        (lambda _: (source, ()), ("studies",), "studies", run.studies)
+    ]
     for name, study in rooms["studies"].items():
-        file = str(root / "studies" / f"{name}.yaml")
         lists += [
-            (file, room, room, getattr(study, room)) for room in ("tasks", "models", "solvers")
+            (origins[name], (room,), room, getattr(study, room))
+            for room in ("tasks", "models", "solvers")
         ]
         lists += [
-            (file, f"variants.{each}.tasks", "tasks", variant.tasks)
+            (origins[name], ("variants", each, "tasks"), "tasks", variant.tasks)
             for each, variant in study.variants.items()
             if variant is not None
         ]
-    for file, key, room, names in lists:
+    for origin, place, room, names in lists:
         for position, name in enumerate(() if names == "all" else names):
             if name in names[:position]:
-                yield Fault(file, key, f"{name!r} is listed twice; remove one")
+                yield _fault(origin, place, f"{name!r} is listed twice; remove one")
             elif name not in raw[room]:
                 message = f"{name!r} is no file in {root / room}; {nearest(name, raw[room])}"
-                yield Fault(file, key, message)
+                yield _fault(origin, place, message)

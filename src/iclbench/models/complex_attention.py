@@ -16,10 +16,11 @@ class ComplexAttention(TrainedModel):
     """sum_h sum_{s<=t} <k^h_s, q^h_t> B_h v^h_s on augmented tokens (0, s_t, s_{t-1}) in C^{3d}.
 
     Queries, keys, values and the map to the prediction are complex matrices without bias, the
-    inner product is Hermitian, and nothing is normalised or added: the layer of the theory of
-    Sander et al. 2024 (arXiv 2402.05787), section 3. There matrices are diagonal, coordinates meet
-    in the inner product alone, and one gradient step is optimal; matrices that are not do better by
-    about one per cent, and attention over the real pairs by more, as real maps can conjugate.
+    inner product is Hermitian, over 3d, and nothing else is normalised or added: the layer of the
+    theory of Sander et al. 2024 (arXiv 2402.05787), section 3. There matrices are diagonal,
+    coordinates meet in the inner product alone, and one gradient step is optimal; matrices that are
+    not do better by about one per cent, and attention over the real pairs by more, as real maps can
+    conjugate.
     """
 
     kind: Literal["complex_attention"] = Field(

@@ -22,8 +22,9 @@ class ComplexGradientStep(Method):
 
         eta = 3 / (2 T + 3 d - 4)
 
-    is best for the errors summed over all prefixes of T pairs, which it brings to
-    d (M - eta M (M + 1) / 2) with M = T - 1 (derived from Sander et al. 2024, arXiv 2402.05787).
+    is best for the squared errors summed over the T - 1 = M positions of a prompt that have seen a
+    pair, which it brings to d (M - eta M (M + 1) / 2) (derived from Sander et al. 2024, arXiv
+    2402.05787).
     """
 
     kind: Literal["complex_gradient_step"] = Field(

@@ -29,7 +29,8 @@ def decide_claims(plan: Path, verdicts: Path, rows: Sequence[Path]) -> None:
     records = []
     for described in settings["claims"]:
         claim = Claim.model_validate(described["claim"])
-        evidence = pd.concat([tables[name] for name in described["tables"]], ignore_index=True)
+        found = [tables[name] for name in described["tables"]]
+        evidence = pd.concat(found, ignore_index=True) if found else pd.DataFrame()
         name = f"{settings['study']}/{described['name']}"
         records.append(
             make_record(
@@ -40,6 +41,7 @@ def decide_claims(plan: Path, verdicts: Path, rows: Sequence[Path]) -> None:
                 control=described["control"],
                 paper=settings["paper"],
                 scale=settings["scale"],
+                root=settings["root"],
                 evidence=described["tables"],
                 config=described["config"],
                 code=job.code,

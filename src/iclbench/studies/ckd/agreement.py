@@ -45,8 +45,9 @@ class Agreement(Measurement):
 
     ``transformer_gap`` (iterate: depth): |explicit transformer - recursion|.
     ``kaczmarz_gap``: |limit by a triangular solve - one pass of Kaczmarz, pair by pair|; kernels.
-    ``nilpotent_gap`` (iterate: depth n): |recursion with step 1/kappa - limit| after at most n
-    pairs, where the two are equal since (I - L/kappa)^n vanishes on the first n pairs;
+    ``nilpotent_gap`` (iterate: depth n): |recursion with step 1/L_ss at each pair s - limit| after
+    at most n pairs, where the two are equal: I - L diag(L)^{-1} has a diagonal of zeros, and its
+    n-th power vanishes on the first n pairs. (Equal L_ss, as on the unit sphere, give one step.)
     ``nilpotent_gap_relative``: the same divided by the largest |prediction| up to depth n, of which
     float64 keeps 16 digits; and ``truncated_gap`` after more than n pairs, where the two differ;
     kernels.

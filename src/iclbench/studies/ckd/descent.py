@@ -23,6 +23,7 @@ from iclbench.studies.ckd.problems import (
     Attentions,
     depth_limit_of,
     descent,
+    distinct,
     name_of,
     pairs_of,
     prompts_of,
@@ -45,7 +46,8 @@ Window = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
 class Descent(Measurement):
     """Errors of the recursion at several depths and steps, and of its limit; per seed.
 
-    Methods are ``ATTENTION_step_F``, eta = F / kappa, and ``ATTENTION_limit``, the triangular solve
+    Methods are ``ATTENTION_step_F``, eta = F / L_ss at each pair s (F / kappa on the unit sphere,
+    F for softmax), and ``ATTENTION_limit``, the triangular solve
     (iterate 0). ``error`` is |u_t - x_{t+1}| after as many pairs as the position says, those beyond
     the prompt left out; ``limit_distance`` (iterate: depth) is max_t |u_t^n - u_t^limit|. With
     ``windows`` there are also ``error_early`` and ``error_late``, means over the positions of each,
@@ -63,8 +65,10 @@ class Descent(Measurement):
     dynamics: Dynamics = Field(description="the law of s_{t+1} = f(s_t)")
     length: int = Field(default=100, ge=2, le=10_000, description="T, the number of pairs")
     attentions: Attentions
-    steps: tuple[Annotated[float, Field(gt=0)], ...] = Field(
-        default=(1.0, 0.3, 0.1), description="eta in units of 1 / kappa; none: the limit alone"
+    steps: Annotated[tuple[Annotated[float, Field(gt=0)], ...], AfterValidator(distinct)] = Field(
+        default=(1.0, 0.3, 0.1),
+        description="eta in units of 1 / L_ss, the weight of pair s on itself (1 / kappa on the "
+        "unit sphere); none: the limit alone",
     )
     depths: Iterations = Field(
         default=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512), description="numbers of layers n"

@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from iclbench.attention.linear import Linear
 from iclbench.measurement import Measurement
 from iclbench.records import make_rows
-from iclbench.studies.ckd.problems import depth_limit_of, pairs_of, prompts_of
+from iclbench.studies.ckd.problems import depth_limit_of, distinct, pairs_of, prompts_of
 from iclbench.studies.ckd.rates import decay_rate
 from iclbench.tasks.dynamics.haar import Haar
 
@@ -26,7 +26,9 @@ class LinearLaw(Measurement):
 
     ``law_gap``: max_t | |u_t - x_{t+1}| - |M^{t-1} x_1| |.
     ``rate_predicted``: rho(M). ``rate``: the rate of |u_t - x_{t+1}|, fitted over the later half of
-    the prompt (or of its part above rounding). ``rate_deviation``: |rate / rho(M) - 1|.
+    the prompt (or of its part above rounding).
+    ``decay_deviation``: |log rate / log rho(M) - 1|, which tells rates near 1 apart, and
+    ``decay_deviation_settled`` of the seeds with -T log rho(M) >= ``settled``.
     ``last_error``: |u_T - x_{T+1}|.
 
     Derived for Sander & Peyré 2024 (arXiv 2410.03011), whose Assumption 2 has this case.
@@ -35,10 +37,16 @@ class LinearLaw(Measurement):
     kind: Literal["ckd_linear_law"] = Field(
         description="error of the depth limit against |M^{t-1} x_1|, orthogonal dynamics"
     )
-    dims: tuple[Annotated[int, Field(ge=2, le=512)], ...] = Field(
-        default=(5,), min_length=1, description="dimensions d of the state"
+    dims: Annotated[tuple[Annotated[int, Field(ge=2, le=512)], ...], AfterValidator(distinct)] = (
+        Field(default=(5,), min_length=1, description="dimensions d of the state")
     )
     length: int = Field(default=200, ge=4, le=10_000, description="T, the number of pairs")
+    settled: float = Field(
+        default=5.0,
+        ge=0,
+        description="number of decay times -1 / log rho(M) in the prompt from which on a rate "
+        "counts as settled",
+    )
 
     def measure(self, names: tuple[str, ...], labels: Mapping[str, Any]) -> Iterator[pd.DataFrame]:
         """Yield the law and the rates in every dimension."""
@@ -52,11 +60,14 @@ class LinearLaw(Measurement):
             M = projected(prompts.truth["W"], start)
             predicted = np.abs(np.linalg.eigvals(M)).max(-1)
             measured = decay_rate(error)
+            deviation = np.abs(np.log(measured) / np.log(predicted) - 1)
+            settled = -self.length * np.log(predicted) >= self.settled
             values = {
                 "law_gap": np.abs(error - norms_of_powers(M, start, self.length)).max(-1),
                 "rate_predicted": predicted,
                 "rate": measured,
-                "rate_deviation": np.abs(measured / predicted - 1),
+                "decay_deviation": deviation,
+                "decay_deviation_settled": np.where(settled, deviation, np.nan),
                 "last_error": error[:, -1],
             }
             for metric, value in values.items():

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from iclbench.attention.exponential import Exponential
 from iclbench.attention.linear import Linear
@@ -19,6 +19,7 @@ from iclbench.records import make_rows
 from iclbench.studies.ckd.problems import (
     Attentions,
     depth_limit_of,
+    distinct,
     is_kernel,
     kernel_of,
     name_of,
@@ -56,11 +57,11 @@ class PeriodicRates(Measurement):
         description="errors of the depth limit on periodic sequences, against Gauss-Seidel"
     )
     attentions: Attentions
-    dims: tuple[Annotated[int, Field(ge=2, le=512)], ...] = Field(
-        default=(5,), min_length=1, description="dimensions d of the state"
+    dims: Annotated[tuple[Annotated[int, Field(ge=2, le=512)], ...], AfterValidator(distinct)] = (
+        Field(default=(5,), min_length=1, description="dimensions d of the state")
     )
-    taus: tuple[Annotated[int, Field(ge=2, le=1000)], ...] = Field(
-        default=(4, 8, 15), min_length=1, description="numbers of points in the cycle, tau"
+    taus: Annotated[tuple[Annotated[int, Field(ge=2, le=1000)], ...], AfterValidator(distinct)] = (
+        Field(default=(4, 8, 15), min_length=1, description="numbers of points in the cycle, tau")
     )
     periods: int = Field(default=30, ge=3, le=1000, description="how many periods are seen")
     burn: int = Field(default=10, ge=1, le=1000, description="period from which rates are fitted")

@@ -21,7 +21,20 @@ from iclbench.tasks.prompts import Prompts
 AnyAttention = Annotated[Linear | Exponential | Softmax, Field(discriminator="kind")]
 
 
-def _distinct(attentions: tuple[Linear | Exponential | Softmax, ...]) -> tuple:
+def distinct(values: tuple[float, ...]) -> tuple[float, ...]:
+    """Return the numbers, each of which makes rows under its own name.
+
+    Raises:
+        ValueError: If two are the same, in the six digits that names have.
+    """
+    names = [f"{value:g}" for value in values]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{', '.join(twice)}: given twice; each number makes rows of its own")
+    return values
+
+
+def _distinct_names(attentions: tuple[Linear | Exponential | Softmax, ...]) -> tuple:
     names = [name_of(attention) for attention in attentions]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -32,7 +45,7 @@ def _distinct(attentions: tuple[Linear | Exponential | Softmax, ...]) -> tuple:
 Attentions = Annotated[
     tuple[AnyAttention, ...],
     Field(min_length=1, description="kinds of attention, each with its scale beta"),
-    AfterValidator(_distinct),
+    AfterValidator(_distinct_names),
 ]
 
 
@@ -78,9 +91,10 @@ def kernel_of(attention: Linear | Exponential, width: int) -> Kernel:
 def descent(
     attention: Linear | Exponential | Softmax, step: float, depths: tuple[int, ...]
 ) -> CausalKernelDescent:
-    """Return the recursion with a step in units of 1/kappa, kappa the largest weight L_ss.
+    """Return the recursion with a step in units of 1/L_ss, at each pair s its own weight on itself.
 
-    For softmax kappa = 1, the weight of the first pair.
+    On the unit sphere all L_ss of a kernel are equal, to kappa = max_s L_ss. For softmax the step
+    is absolute, and so in units of 1/kappa, as kappa = 1 is the weight of the first pair.
     """
     return CausalKernelDescent(
         kind="causal_kernel_descent",

@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from iclbench.attention.weighted import causal_mask
 from iclbench.lazy import torch
 from iclbench.measurement import Measurement
 from iclbench.records import make_rows
 from iclbench.registry import any_of
-from iclbench.studies.ckd.problems import Attentions, name_of, pairs_of, prompts_of
+from iclbench.studies.ckd.problems import (
+    Attentions,
+    depth_limit_of,
+    distinct,
+    name_of,
+    pairs_of,
+    prompts_of,
+)
 from iclbench.tasks.family import Family
 
 if TYPE_CHECKING:
@@ -23,7 +30,11 @@ if TYPE_CHECKING:
 else:
     Dynamics = any_of("dynamics")
 
-Fractions = Annotated[tuple[Annotated[float, Field(gt=0, le=1000)], ...], Field(min_length=1)]
+Fractions = Annotated[
+    tuple[Annotated[float, Field(gt=0, le=1000)], ...],
+    Field(min_length=1),
+    AfterValidator(distinct),
+]
 
 
 class Stability(Measurement):
@@ -37,6 +48,9 @@ class Stability(Measurement):
     L + L^T = K + diag(K): whence |I - eta L|_2 < 1 for eta < kappa / |L|_2^2.
     ``flow_excess`` (iterate j): |R(s)| exp(kappa s / 2) / |R(0)| at kappa s = 2^j / 16, at most 1
     for a kernel.
+    ``flow_limit_gap`` (iterate j): max_t |u_t(s) - u_t| between u(s) = A int_0^s R, A the weights
+    without those of a pair on itself, and the limit of infinite depth by a triangular solve, at
+    the same s; it goes to 0 for every kind of attention.
     ``flow_distance`` (iterate n): |R^n - R(s)| / |R(0)|, n steps of descent with eta = s / n
     against the flow at kappa s = ``time``; of order 1/n.
 
@@ -57,22 +71,27 @@ class Stability(Measurement):
         default=(0.5, 0.99), description="steps in units of kappa / |L|_2^2, the bound"
     )
     doublings: int = Field(
-        default=10, ge=1, le=14, description="how many times kappa s = 1/16, 1/8, … are looked at"
+        default=14, ge=1, le=14, description="how many times kappa s = 1/16, 1/8, … are looked at"
     )
     time: float = Field(
         default=1.0, gt=0, le=10, description="kappa s at which descent is compared to the flow"
     )
-    halvings: tuple[Annotated[int, Field(ge=0, le=30)], ...] = Field(
+    halvings: Annotated[
+        tuple[Annotated[int, Field(ge=0, le=30)], ...], AfterValidator(distinct)
+    ] = Field(
         default=(6, 7, 8, 9, 10), min_length=1, description="log2 of the numbers of steps n to it"
     )
 
     def measure(self, names: tuple[str, ...], labels: Mapping[str, Any]) -> Iterator[pd.DataFrame]:
         """Yield the spectra, norms and distances of every attention."""
         x, y = pairs_of(prompts_of(self.dynamics, names, self.seeds, self.length))
-        mask = causal_mask(self.length)
         for attention in self.attentions:
-            L = attention.weights(x, x, mask)
-            for suffix, metric, iterate, value in self._quantities(L, y):
+            L, A = (
+                attention.weights(x, x, causal_mask(self.length, diagonal=own))
+                for own in (True, False)
+            )
+            limit = depth_limit_of(attention).predict(x, y)[0]
+            for suffix, metric, iterate, value in self._quantities(L, A, y, limit):
                 yield make_rows(
                     {
                         **labels,
@@ -88,7 +107,11 @@ class Stability(Measurement):
                 )
 
     def _quantities(
-        self, L: Float[torch.Tensor, "seed time time"], y: Float[torch.Tensor, "seed time q"]
+        self,
+        L: Float[torch.Tensor, "seed time time"],
+        A: Float[torch.Tensor, "seed time time"],
+        y: Float[torch.Tensor, "seed time q"],
+        limit: Float[torch.Tensor, "seed time q"],
     ) -> Iterator[tuple[str, str, int, Float[torch.Tensor, " seed"]]]:
         diagonal = L.diagonal(dim1=1, dim2=2)
         kappa = diagonal.amax(1)
@@ -104,30 +127,44 @@ class Stability(Measurement):
             yield f"_bound_{bound:g}", "operator_norm", 0, _norm_after(scaled, step)
         symmetric = torch.linalg.eigvalsh((scaled + scaled.mT) / 2)
         yield "", "symmetric_part", 0, symmetric[:, 0]
-        for j, excess in enumerate(flow_excess(scaled, y, self.doublings)):
+        start = torch.linalg.matrix_norm(y)
+        for j, (time, residual, integral) in enumerate(flow(scaled, y, self.doublings)):
+            excess = torch.linalg.matrix_norm(residual) * np.exp(time / 2) / start
             yield "", "flow_excess", j, excess
-        flow = torch.linalg.matrix_exp(-self.time * scaled) @ y
+            gap = A @ integral / kappa[:, None, None] - limit
+            yield "", "flow_limit_gap", j, gap.norm(dim=-1).amax(-1)
+        flown = torch.linalg.matrix_exp(-self.time * scaled) @ y
         for halving in self.halvings:
             n = 2**halving
             power = torch.eye(L.shape[1], dtype=L.dtype) - self.time / n * scaled
             for _ in range(halving):
                 power = power @ power
-            distance = torch.linalg.matrix_norm(power @ y - flow) / torch.linalg.matrix_norm(y)
+            distance = torch.linalg.matrix_norm(power @ y - flown) / start
             yield "", "flow_distance", n, distance
 
 
-def flow_excess(
+def flow(
     L: Float[torch.Tensor, "batch time time"],
     start: Float[torch.Tensor, "batch time q"],
     doublings: int,
-) -> Iterator[Float[torch.Tensor, " batch"]]:
-    """Yield |exp(-s L) R| exp(s / 2) / |R| in Frobenius' norm at s = 2^j / 16, j = 0, 1, 2, …."""
-    time = 1 / 16
-    flow = torch.linalg.matrix_exp(-time * L)
-    norm = torch.linalg.matrix_norm(start)
+) -> Iterator[
+    tuple[float, Float[torch.Tensor, "batch time q"], Float[torch.Tensor, "batch time q"]]
+]:
+    """Yield s, R(s) = exp(-s L) R and int_0^s R at s = 2^j / 16, j = 0, 1, 2, ….
+
+    The integral is doubled with the flow: int_0^{2s} = int_0^s + exp(-s L) int_0^s. It begins with
+    the exponential of ((-L, I), (0, 0)) s, whose upper blocks are exp(-s L) and int_0^s.
+    """
+    time, rows = 1 / 16, L.shape[-1]
+    generator = torch.zeros(len(L), 2 * rows, 2 * rows, dtype=L.dtype)
+    generator[:, :rows, :rows] = -L
+    generator[:, :rows, rows:] = torch.eye(rows, dtype=L.dtype)
+    blocks = torch.linalg.matrix_exp(time * generator)[:, :rows]
+    decay, integral = blocks[..., :rows], blocks[..., rows:]
     for _ in range(doublings):
-        yield torch.linalg.matrix_norm(flow @ start) * np.exp(time / 2) / norm
-        flow = flow @ flow
+        yield time, decay @ start, integral @ start
+        integral = integral + decay @ integral
+        decay = decay @ decay
         time = 2 * time
 
 

@@ -13,6 +13,7 @@ from pydantic import Field
 from iclbench.measurement import Measurement
 from iclbench.records import make_rows
 from iclbench.streams import stream
+from iclbench.studies.icar.lists import Ascending
 from iclbench.tasks.dynamics.commuting_unitary import CommutingUnitary
 
 
@@ -85,12 +86,12 @@ class Augmented(Measurement):
         description="best step and least loss of one gradient step in context, exact and sampled"
     )
     dim: int = Field(default=5, ge=1, le=256, description="d, complex dimension of the state")
-    lengths: Annotated[tuple[Annotated[int, Field(ge=2, le=10_000)], ...], Field(min_length=1)] = (
-        Field(default=(20, 50, 100, 1000), description="Tmax, the prompt lengths")
+    lengths: Ascending[Annotated[int, Field(ge=2, le=10_000)]] = Field(
+        default=(20, 50, 100, 1000), description="Tmax, the prompt lengths, ascending"
     )
-    percents: tuple[Annotated[int, Field(ge=0, le=1000)], ...] = Field(
+    percents: Ascending[Annotated[int, Field(ge=0, le=1000)]] = Field(
         default=(0, 50, 75, 90, 100, 110, 125, 150),
-        description="step sizes at which the loss is measured, in percent of eta*",
+        description="step sizes at which the loss is measured, in percent of eta*, ascending",
     )
     pairs: int = Field(
         default=200_000,
@@ -103,7 +104,7 @@ class Augmented(Measurement):
         """Yield the rows of the closed forms and of the samples."""
         exact = {**labels, "method": "closed_form", "family": "reference", "seed": 0}
         sampled = {**labels, "method": "one_step", "family": "constructed", "seed": 0}
-        for length in sorted(set(self.lengths)):
+        for length in self.lengths:
             step = best_step(self.dim, length)
             yield from self._rows(
                 exact,
@@ -151,7 +152,7 @@ class Augmented(Measurement):
         for percent in self.percents:
             value = errors(percent / 100 * best).sum(1)
             yield make_rows(labels, metric="loss", value=value, reference_iterate=percent, **same)
-        if length == min(self.lengths):
+        if length == self.lengths[0]:
             same["seed"] = same["seed"][:, None]
             value, position = errors(best) / self.dim, np.arange(2, length + 1)
             yield make_rows(labels, metric="error", value=value, position=position, **same)

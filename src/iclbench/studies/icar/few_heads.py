@@ -13,6 +13,7 @@ from iclbench.measurement import Measurement
 from iclbench.records import make_rows
 from iclbench.streams import stream
 from iclbench.studies.icar.population import loss_and_gradients
+from iclbench.studies.icar.lists import Ascending
 from iclbench.studies.icar.spectra import Law
 
 
@@ -31,8 +32,9 @@ class FewHeads(Measurement):
     starts of a seed; ``distance``, that from the closed form d - H (unitary) or d - 2 H
     (orthogonal); and ``least_loss`` of the method ``<law>_closed_form``.
 
-    From small random weights L-BFGS often stops at saddles; under the orthogonal law it may stop
-    above zero with exactly H = d/2 heads, where zero is attained.
+    Under the unitary law every start arrives. Under the orthogonal law L-BFGS often stops at
+    saddles: of the starts from d = 6 or 10 with H <= d/2, between a half (H = 1) and one in seven
+    (H = d/2) arrive, so that 32 starts all miss with a probability of at most 0.01.
 
     Source: Sander et al. 2024 (arXiv 2402.05787), non-augmented tokens, which takes H >= d (or
     d/2); derived.
@@ -43,11 +45,11 @@ class FewHeads(Measurement):
     )
     law: Law = Field(description="the law of lambda")
     dim: int = Field(default=6, ge=2, le=64, description="d, dimension of s_t")
-    heads: Annotated[tuple[Annotated[int, Field(ge=1, le=256)], ...], Field(min_length=1)] = Field(
-        description="numbers of heads H"
+    heads: Ascending[Annotated[int, Field(ge=1, le=256)]] = Field(
+        description="numbers of heads H, ascending"
     )
     length: int = Field(default=5, ge=2, le=1000, description="T, the length of the prompt")
-    starts: int = Field(default=4, ge=1, le=1000, description="random starts a seed")
+    starts: int = Field(default=32, ge=1, le=1000, description="random starts a seed")
 
     @model_validator(mode="after")
     def _pairs_up(self) -> FewHeads:
@@ -59,7 +61,7 @@ class FewHeads(Measurement):
         """Yield the least losses found, and what they should be."""
         found = {**labels, "method": self.law, "family": "solver", "seed": 0}
         exact = {**found, "method": f"{self.law}_closed_form", "family": "reference"}
-        for heads in sorted(set(self.heads)):
+        for heads in self.heads:
             values = np.array(
                 [
                     min(

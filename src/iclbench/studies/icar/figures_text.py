@@ -12,7 +12,11 @@ from iclbench.plotting.panels import Layout, make_panels, note
 from iclbench.plotting.style import COLOURS, STYLE
 from iclbench.plotting.summaries import left_out, of_metric
 
-ENCODERS = {"random": "random vectors", "gpt2": "GPT-2's embeddings"}
+ENCODERS = {
+    f"{encoder}{suffix}": f"{name}{said}"
+    for encoder, name in {"random": "Random vectors", "gpt2": "GPT-2's embeddings"}.items()
+    for suffix, said in {"": "", "_no_marks": ", no marks"}.items()
+}
 ORDERS = {"original": COLOURS[0], "shuffled": COLOURS[1]}
 BINS = 40
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
 from iclbench.measurement import Measurement
 from iclbench.records import make_rows
 from iclbench.streams import stream
 from iclbench.studies.icar.population import loss, loss_as_coded, prediction
-from iclbench.studies.icar.spectra import eigenvalues
+from iclbench.studies.icar.spectra import Law, eigenvalues
 
 CHUNK = 20_000
+
+
+def _distinct(laws: tuple[Law, ...]) -> tuple[Law, ...]:
+    if len(set(laws)) < len(laws):
+        raise ValueError(f"{', '.join(laws)}: a law is listed twice; remove one")
+    return laws
 
 
 class Losses(Measurement):
@@ -32,13 +38,24 @@ class Losses(Measurement):
     kind: Literal["icar_losses"] = Field(
         description="exact losses of the layer without augmentation, against samples"
     )
-    dim: int = Field(default=6, ge=2, le=256, multiple_of=2, description="d, dimension of s_t")
+    laws: Annotated[tuple[Law, ...], Field(min_length=1), AfterValidator(_distinct)] = Field(
+        default=("unitary", "orthogonal"), description="the laws of lambda, each once"
+    )
+    dim: int = Field(default=6, ge=2, le=256, description="d, dimension of s_t")
     length: int = Field(default=8, ge=2, le=1000, description="T, the length of the prompt")
     samples: int = Field(default=400_000, ge=2, le=10**9, description="lambdas drawn a seed")
 
+    @model_validator(mode="after")
+    def _pairs_up(self) -> Losses:
+        if "orthogonal" in self.laws and self.dim % 2:
+            raise ValueError(
+                f"dim {self.dim} is odd; conjugate pairs of the orthogonal law need an even one"
+            )
+        return self
+
     def measure(self, names: tuple[str, ...], labels: Mapping[str, Any]) -> Iterator[pd.DataFrame]:
         """Yield the exact and the sampled losses of every seed."""
-        for law in ("unitary", "orthogonal"):
+        for law in self.laws:
             for seed in range(self.seeds):
                 rng = stream(*names, law, seed)
                 C = rng.standard_normal((self.dim, self.dim)) / np.sqrt(self.dim)

@@ -13,6 +13,7 @@ from pydantic import Field
 from iclbench.measurement import Measurement
 from iclbench.records import make_rows
 from iclbench.streams import stream
+from iclbench.studies.icar.lists import Ascending
 from iclbench.tasks.dynamics.concentrated import Concentrated
 
 
@@ -96,8 +97,10 @@ class Positional(Measurement):
     kind: Literal["icar_positional"] = Field(
         description="positional weights that gradient descent has learned when it stops early"
     )
-    mus: Annotated[tuple[Annotated[int, Field(ge=1, le=10**6)], ...], Field(min_length=1)] = Field(
-        default=(50, 100, 200, 300), description="mu: the larger, the closer lambda is to 1"
+    mus: Ascending[Annotated[int, Field(ge=1, le=10**6)]] = Field(
+        default=(50, 100, 200, 300),
+        description="mu, ascending: the larger, the closer lambda is to 1; whole numbers, as the "
+        "rows hold them as iterate",
     )
     length: int = Field(default=30, ge=3, le=1000, description="T, the number of columns of P")
     batch: int = Field(default=1000, ge=1, le=10**6, description="sequences in the fixed batch")
@@ -108,7 +111,7 @@ class Positional(Measurement):
     def measure(self, names: tuple[str, ...], labels: Mapping[str, Any]) -> Iterator[pd.DataFrame]:
         """Yield the weights, and how descent came to them, for every mu and seed."""
         rows = self.length - 1
-        for mu in sorted(set(self.mus)):
+        for mu in self.mus:
             task = Concentrated(kind="concentrated", mu=mu)
             for seed in range(self.seeds):
                 drawn = task.sample(stream(*names, mu, seed), self.batch, 1).truth["angles"]

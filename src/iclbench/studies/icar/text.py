@@ -28,8 +28,8 @@ MARKS = str.maketrans("", "", '"*')
 def built_in_text() -> str:
     """Return the English prose in the topics of Python's own documentation.
 
-    Prose is a paragraph that ends in a full stop and is neither a session nor a grammar. Quotation
-    marks and asterisks are dropped: there they are the typesetting of code and emphasis.
+    Prose is a paragraph that ends in a full stop and is neither a session nor a grammar. In it
+    quotation marks and asterisks are the typesetting of code and emphasis.
     """
     from pydoc_data.topics import topics
 
@@ -39,7 +39,7 @@ def built_in_text() -> str:
         for part in paragraphs
         if part.rstrip().endswith(".") and not ("::=" in part or ">>>" in part)
     ]
-    return "\n\n".join(prose).translate(MARKS)
+    return "\n\n".join(prose)
 
 
 def rollout_errors(
@@ -77,7 +77,8 @@ class Text(Measurement):
     ``random``, where a seed draws the vectors and the permutation. The encoder ``gpt2`` takes
     GPT-2's input embeddings, scaled to unit norm, from a local folder; without one it is left out.
 
-    Rows of the method ``random`` or ``gpt2``, ``reference`` being ``original`` or ``shuffled``:
+    Rows of the method ``random`` or ``gpt2``, with ``_no_marks`` where those are dropped,
+    ``reference`` being ``original`` or ``shuffled``:
     ``inconsistent``, the number of windows with error above ``cut``; ``inconsistent_fraction``; and
     of seed 0 their errors, ``window_error``, by rank (``position``).
 
@@ -95,6 +96,11 @@ class Text(Measurement):
         default=None,
         description="a file in UTF-8; by default prose of Python's documentation, which differs "
         "between its versions",
+    )
+    drop_marks: bool = Field(
+        default=False,
+        description="whether the characters \" and * are dropped from the text: in Python's "
+        "documentation they are typesetting, and pairs of them decide how it compares",
     )
     embeddings: str | None = Field(
         default=None,
@@ -119,7 +125,8 @@ class Text(Measurement):
         Raises:
             JobError: If the text or the embeddings cannot be read, or the text has no window.
         """
-        labels = {**labels, "method": self.encoder, "family": "reference", "seed": 0}
+        method = f"{self.encoder}_no_marks" if self.drop_marks else self.encoder
+        labels = {**labels, "method": method, "family": "reference", "seed": 0}
         if self.encoder == "gpt2" and self.embeddings is None:
             yield left_out(labels, "needs GPT-2's embeddings: set embeddings to a local folder")
             return
@@ -159,6 +166,7 @@ class Text(Measurement):
 
     def _encoded(self) -> tuple[Int[np.ndarray, " tokens"], Float[np.ndarray, "type d"] | None]:
         text = built_in_text() if self.text is None else _read(Path(self.text))
+        text = text.translate(MARKS) if self.drop_marks else text
         if self.encoder == "random":
             words = TOKEN.findall(text)
             types = {word: index for index, word in enumerate(dict.fromkeys(words))}
