@@ -103,6 +103,7 @@ KINDS: dict[str, dict[str, str]] = {
         "icar_orbits": "iclbench.studies.icar.figures_orbits:icar_orbits",
         "icar_positional": "iclbench.studies.icar.figures_positional:icar_positional",
         "icar_text": "iclbench.studies.icar.figures_text:icar_text",
+        "icar_theory": "iclbench.studies.icar.figures_theory:icar_theory",
         "iterates": "iclbench.plotting.iterates:iterates",
         "leaderboard": "iclbench.plotting.leaderboard:leaderboard",
         "similarity": "iclbench.plotting.similarity:similarity",

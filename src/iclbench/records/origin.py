@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
-from iclbench.lazy import torch
+import numpy as np
 
 
 def collect_provenance(
@@ -15,8 +15,8 @@ def collect_provenance(
 ) -> dict[str, Any]:
     """Return what determines the numbers of a file: never a time, a host or a path.
 
-    With them stands the instruction set of the processor (``AVX512``, ``AVX2``, …), as libraries of
-    linear algebra choose their kernels by it, and another kernel changes the last digits.
+    With them stands the instruction set of the processor (``X86_V4``, …), as libraries of linear
+    algebra choose their kernels by it, and another kernel changes the last digits.
 
     Args:
         settings: The settings of the stage, as plain data.
@@ -29,7 +29,7 @@ def collect_provenance(
         "code": code,
         "device": device,
         "threads": threads,
-        "processor": torch.backends.cpu.get_cpu_capability(),
+        "processor": np.show_config(mode="dicts")["SIMD Extensions"]["found"],
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in ("torch", "numpy", "pyarrow")},

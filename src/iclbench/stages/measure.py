@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pandas as pd
-import torch
 
 from iclbench.measurement import Measurement
 from iclbench.records import collect_provenance, write
@@ -32,5 +32,6 @@ def measure(plan: Path, rows: Path) -> None:
     }
     names = (str(settings["root"]), settings["study"], settings["name"])
     tables = list(measurement.measure(names, labels))
-    provenance = collect_provenance(settings, job.code, "cpu", torch.get_num_threads())
+    threads = int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))
+    provenance = collect_provenance(settings, job.code, "cpu", threads)
     write(pd.concat(tables, ignore_index=True), rows, provenance)

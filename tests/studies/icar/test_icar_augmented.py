@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 from scipy.optimize import minimize_scalar
 
 from iclbench.records import write
@@ -104,3 +105,9 @@ def test_orbits_stay_on_the_sphere_and_turn():
         np.testing.assert_allclose(np.linalg.norm(states, axis=1), 1)
         inner = states[:-1] @ states[1:].T
         np.testing.assert_allclose(np.diagonal(inner), inner[0, 0])
+
+
+@pytest.mark.parametrize("twice", [{"percents": (90, 100, 100)}, {"lengths": (20, 20)}])
+def test_nothing_is_listed_twice(twice):
+    with pytest.raises(ValidationError, match="list each once"):
+        Augmented(kind="icar_augmented", **twice)

@@ -15,12 +15,17 @@ sys.path.insert(0, str(Path(__file__).parent))
 from synthetic_haar import DEPTHS, HEADS, make
 
 from iclbench.plotting.saving import save
+from iclbench.records import make_rows
+from iclbench.studies.icar.augmented import Augmented
+from iclbench.studies.icar.few_heads import FewHeads
 from iclbench.studies.icar.figures_haar import icar_depth, icar_heads
 from iclbench.studies.icar.figures_matrices import icar_matrices
 from iclbench.studies.icar.figures_orbits import icar_orbits
 from iclbench.studies.icar.figures_positional import icar_positional
 from iclbench.studies.icar.figures_text import icar_text
+from iclbench.studies.icar.figures_theory import icar_theory
 from iclbench.studies.icar.heads import Heads
+from iclbench.studies.icar.losses import Losses
 from iclbench.studies.icar.orbits import Orbits
 from iclbench.studies.icar.positional import Positional
 from iclbench.studies.icar.text import Text
@@ -30,6 +35,7 @@ DRAWN = {
     "orbits": icar_orbits,
     "matrices": icar_matrices,
     "text": icar_text,
+    "theory": icar_theory,
     "depth": icar_depth,
     "positional": icar_positional,
     "heads": icar_heads,
@@ -46,6 +52,21 @@ def rows_of(*measurements):
     return pd.concat(tables, ignore_index=True)
 
 
+def cosines():
+    for seed, value in enumerate((0.9, 0.95)):
+        labels = {**LABELS, "method": "complex_diagonal", "family": "trained", "seed": seed}
+        for reference in ("gd_one_step_complex", "ols"):
+            yield make_rows(
+                labels,
+                metric="prediction_similarity",
+                iterate=1,
+                reference=reference,
+                reference_iterate=1,
+                value=value,
+                n=9,
+            )
+
+
 def draw(kind, rows):
     return DRAWN[kind](rows)
 
@@ -60,13 +81,22 @@ def rows():
     )
     texts = [
         Text(kind="icar_text", dim=40, windows=2000, seeds=2),
+        Text(kind="icar_text", dim=40, windows=2000, seeds=2, drop_marks=True),
         Text(kind="icar_text", encoder="gpt2"),
+    ]
+    theory = [
+        Augmented(kind="icar_augmented", dim=3, lengths=(5, 9, 20), pairs=2000, seeds=3),
+        Augmented(kind="icar_augmented", dim=4, lengths=(8,), pairs=2000, seeds=3),
+        FewHeads(kind="icar_few_heads", law="unitary", dim=3, heads=(1, 2), seeds=2, starts=2),
+        FewHeads(kind="icar_few_heads", law="orthogonal", dim=4, heads=(1, 2), seeds=2, starts=9),
+        Losses(kind="icar_losses", dim=4, length=4, samples=2000, seeds=3),
     ]
     return {
         "orbits": rows_of(Orbits(kind="icar_orbits", dim=4, length=15, seeds=2)),
         "matrices": rows_of(unitary, orthogonal),
         "positional": rows_of(positional),
         "text": rows_of(*texts),
+        "theory": pd.concat([rows_of(*theory), *cosines()], ignore_index=True),
         "depth": make(length=12),
         "heads": make(length=12),
     }
@@ -185,6 +215,24 @@ def test_profiles_are_means_over_seeds(rows):
 def test_text_says_what_is_left_out(rows):
     figure, table = draw("text", rows["text"])
     assert "GPT-2" in " ".join(text.get_text() for text in figure.texts)
-    counts = table[table["metric"] == "inconsistent"].groupby("order")["value"].mean()
+    counts = table[table["metric"] == "inconsistent"].groupby(["method", "order"])["value"].mean()
     named = [text.get_text() for axes in figure.axes for text in axes.texts]
-    assert [f"{counts[order]:.0f}" for order in ("original", "shuffled")] == named
+    methods = ("random", "random_no_marks")
+    places = [(method, order) for method in methods for order in ("original", "shuffled")]
+    assert [f"{counts[place]:.0f}" for place in places] == named
+
+
+def test_theory_and_measurement_are_told_apart(rows):
+    figure, table = draw("theory", rows["theory"])
+    step = figure.axes[0]
+    labels = [text.get_text() for text in step.get_legend().get_texts()]
+    assert labels == ["$d = 3$", "$d = 4$"]
+    exact = rows["theory"]
+    exact = exact[(exact["metric"] == "step_size_times_length") & (exact["task"] == "m0")]
+    circles = next(line for line in step.lines if len(line.get_xdata()) == 3)
+    assert circles.get_marker() == "o"
+    assert circles.get_linestyle() == "None"
+    is_closed = exact["method"] == "closed_form"
+    np.testing.assert_array_equal(circles.get_ydata(), exact.loc[is_closed, "value"])
+    cosines = table[table["metric"] == "prediction_similarity"]["value"]
+    assert cosines.tolist() == [0.9, 0.95]

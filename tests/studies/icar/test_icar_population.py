@@ -188,7 +188,8 @@ def test_the_valley_has_no_minimum():
     [("unitary", 6, 2), ("unitary", 3, 3), ("orthogonal", 6, 2), ("orthogonal", 4, 3)],
 )
 def test_the_least_loss_with_few_heads(law, dim, heads):
-    measured = FewHeads(kind="icar_few_heads", law=law, dim=dim, heads=(heads,), seeds=1, length=4)
+    sizes = {"dim": dim, "heads": (heads,), "length": 4, "seeds": 1, "starts": 12}
+    measured = FewHeads(kind="icar_few_heads", law=law, **sizes)
     rows = rows_of(measured)
     found = rows[(rows["metric"] == "least_loss") & (rows["family"] == "solver")]["value"]
     assert found.item() == pytest.approx(least_loss(law, dim, heads), abs=1e-4)
@@ -215,6 +216,25 @@ def test_relative_differences_are_within_sampling_error_but_for_the_coded_formul
     assert (coded["value"] > 5 * coded["stderr"]).any()
 
 
+@pytest.mark.parametrize("heads", [1, 3])
+def test_some_starts_of_ten_dimensions_reach_the_least_loss(heads):
+    measured = FewHeads(kind="icar_few_heads", law="orthogonal", dim=10, heads=(heads,), seeds=2)
+    rows = rows_of(measured)
+    found = rows[(rows["metric"] == "least_loss") & (rows["family"] == "solver")]["value"]
+    np.testing.assert_allclose(found, 10 - 2 * heads, atol=1e-4)
+
+
 def test_odd_dimensions_have_no_pairs():
     with pytest.raises(ValueError, match="odd"):
         FewHeads(kind="icar_few_heads", law="orthogonal", dim=5, heads=(1,))
+    with pytest.raises(ValueError, match="odd"):
+        Losses(kind="icar_losses", dim=5)
+    rows = rows_of(Losses(kind="icar_losses", laws=("unitary",), dim=5, samples=100, seeds=1))
+    assert set(rows["method"]) == {"unitary", "unitary_as_coded"}
+
+
+def test_nothing_is_listed_twice():
+    with pytest.raises(ValueError, match="list each once"):
+        FewHeads(kind="icar_few_heads", law="unitary", heads=(2, 2))
+    with pytest.raises(ValueError, match="listed twice"):
+        Losses(kind="icar_losses", laws=("unitary", "unitary"))

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from scipy.integrate import quad
 
 from iclbench.records import write
@@ -88,6 +89,22 @@ def test_printed_profiles():
     np.testing.assert_allclose(table.min(axis=1), [-0.070, -0.042], atol=0.003)
     iterations = rows[rows["metric"] == "iterations"]["value"]
     np.testing.assert_allclose(iterations, [886, 769], rtol=0.02)
+
+
+def test_the_distance_from_the_law_falls_as_the_root_of_the_batch():
+    batches = np.array([100, 400, 1600, 6400])
+    shared = {"kind": "icar_positional", "mus": (20,), "length": 10, "stop": 0.005, "seeds": 40}
+    means = []
+    for batch in batches:
+        rows = rows_of(Positional(**shared, batch=int(batch)))
+        means.append(np.log(rows.loc[rows["metric"] == "distance", "value"]).mean())
+    assert np.polyfit(np.log(batches), means, 1)[0] == pytest.approx(-0.5, abs=0.12)
+
+
+@pytest.mark.parametrize("mus", [(50, 50), (100, 50), ()])
+def test_laws_ascend(mus):
+    with pytest.raises(ValidationError, match=r"once|at least 1"):
+        Positional(kind="icar_positional", mus=mus)
 
 
 def test_rows_of_other_lengths(tmp_path):

@@ -75,13 +75,31 @@ def test_counts_are_those_of_the_tokens(tmp_path):
     assert (errors["value"] > 1e-12).all()
 
 
-def test_the_built_in_text_is_prose_and_less_inconsistent_than_shuffled():
+def test_the_built_in_text_is_prose():
     text = built_in_text()
     assert "::=" not in text
     assert ">>>" not in text
-    rows = rows_of(Text(kind="icar_text", dim=40, windows=3000, seeds=1))
-    counts = rows[rows["metric"] == "inconsistent"].set_index("reference")["value"]
-    assert counts["original"] < 0.9 * counts["shuffled"]
+
+
+def test_marks_decide_how_the_built_in_text_compares():
+    ratios = {}
+    for drop in (False, True):
+        rows = rows_of(Text(kind="icar_text", dim=40, windows=3000, seeds=1, drop_marks=drop))
+        assert set(rows["method"]) == {"random_no_marks" if drop else "random"}
+        counts = rows[rows["metric"] == "inconsistent"].set_index("reference")["value"]
+        ratios[drop] = counts["original"] / counts["shuffled"]
+    assert ratios[True] < 0.9 < 1 < ratios[False]
+
+
+def test_marks_are_dropped_from_any_text(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text('"a b" *c* d', encoding="utf-8")
+    counts = {
+        drop: rows_of(Text(kind="icar_text", text=str(path), size=4, drop_marks=drop, dim=9))["n"]
+        for drop in (False, True)
+    }
+    assert set(counts[False]) == {2}
+    assert set(counts[True]) == {1}
 
 
 def test_a_text_that_is_too_short_or_missing_is_an_error(tmp_path):

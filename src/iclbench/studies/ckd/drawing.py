@@ -50,8 +50,10 @@ def described(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     return found[found["attention"].notna()]
 
 
-def over_quantiles(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """Return, per group, the median over seeds and the quartiles about it; diverged counts as inf.
+def over_quantiles(
+    rows: pd.DataFrame, by: Sequence[str], low: float = LOW, high: float = HIGH
+) -> pd.DataFrame:
+    """Return, per group, the median over seeds and two quantiles about it; diverged counts as inf.
 
     Returns:
         One row a group: the columns ``by``, ``value``, ``low``, ``high`` and ``seeds``.
@@ -62,7 +64,7 @@ def over_quantiles(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     table = pd.DataFrame(
         {
             name: groups.quantile(at, interpolation="lower")
-            for name, at in {"value": 0.5, "low": LOW, "high": HIGH}.items()
+            for name, at in {"value": 0.5, "low": low, "high": high}.items()
         }
     )
     return table.assign(seeds=groups.size()).reset_index()
@@ -110,7 +112,8 @@ def panels_of(
     What the remark says, and of how many seeds, stands below.
     """
     across = max(1, min(columns, len(titles)))
-    margin, left, right = 0.08, 0.5, 0.06
+    # In narrow panels the last number of an axis reaches beyond it.
+    margin, left, right = 0.08, 0.5, 0.06 if across < 4 else 0.12
     # A lone panel would be a page wide.
     width = min((PAGE - margin) / across - left - right, 3.1)
     layout = Layout(

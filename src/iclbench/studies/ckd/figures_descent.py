@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from iclbench.plotting.style import COLOURS, STYLE
@@ -49,11 +52,12 @@ def ckd_context(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     errors = errors[errors["step"].isna() | errors["iterate"].isin(depths)]
     table = over_quantiles(errors, [*PANEL, "step", "iterate", "position"])
     panels = _panels(table)
+    columns = _columns(panels)
+    titles = [_title(*panel) for panel in panels]
     step = _middle(table["step"])
     words = f", step {step:g}/κ" if np.isfinite(step) else ""
-    figure, axes = panels_of(
-        [_title(*panel) for panel in panels], f"Error against context{words}", rows, table
-    )
+    figure, axes = panels_of(titles, f"Error against context{words}", rows, table, columns=columns)
+    _titled(axes, titles, columns)
     for panel, (task, attention) in zip(axes, panels, strict=False):
         here = table[(table["task"] == task) & (table["attention"] == attention)]
         error_axis(panel, here)
@@ -64,7 +68,7 @@ def ckd_context(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         points = here[here["step"].isna()]
         draw_band(panel, points["position"].astype(float), points, label="n → ∞ (limit)", **LIMIT)
         count_axis(panel, here["position"], 10)
-    label_outer(axes, COLUMNS, "pairs seen, $t$", "error $|u_t - x_{t+1}|$")
+    label_outer(axes, columns, "pairs seen, $t$", "error $|u_t - x_{t+1}|$")
     add_key(figure, key_of(axes))
     return figure, table
 
@@ -107,7 +111,10 @@ def _against_depth(
 ) -> tuple[Figure, pd.DataFrame]:
     panels = _panels(table)
     steps = sorted(table["step"].dropna().unique(), reverse=True)
-    figure, axes = panels_of([_title(*panel) for panel in panels], title, rows, table)
+    columns = _columns(panels)
+    titles = [_title(*panel) for panel in panels]
+    figure, axes = panels_of(titles, title, rows, table, columns=columns)
+    _titled(axes, titles, columns)
     for panel, (task, attention) in zip(axes, panels, strict=False):
         here = table[(table["task"] == task) & (table["attention"] == attention)]
         error_axis(panel, here, ceiling)
@@ -123,17 +130,44 @@ def _against_depth(
         if len(limit):
             panel.axhline(limit["value"].iloc[0], label="limit", **LIMIT)
         count_axis(panel, here["iterate"], 2)
-    label_outer(axes, COLUMNS, "depth, $n$", quantity)
+    label_outer(axes, columns, "depth, $n$", quantity)
     add_key(figure, key_of(axes))
     return figure, table
 
 
 def _title(task: str, attention: str) -> str:
-    return f"{task.replace('_', ' ')}: {title_of(attention)}"
+    """Return a panel's title; short where the measurement's name ends in the cycles' τ and d."""
+    title = title_of(attention)
+    cycles = re.fullmatch(r".*_tau_(\d+)_dim_(\d+)", task)
+    if cycles is None:
+        return f"{task.replace('_', ' ')}: {title}"
+    short = title.replace("exponential", "exp.").replace(", β = ", " β=")
+    return f"τ={cycles[1]} d={cycles[2]}: {short}"
 
 
 def _panels(table: pd.DataFrame) -> list[tuple[str, str]]:
-    return list(table[PANEL].drop_duplicates().itertuples(index=False, name=None))
+    """Return measurement and attention of each panel, numbers in names in their order."""
+    panels = table[PANEL].drop_duplicates().itertuples(index=False, name=None)
+    return sorted(panels, key=lambda panel: [_natural(name) for name in panel])
+
+
+def _titled(axes: Sequence[Axes], titles: Sequence[str], columns: int) -> None:
+    """Write the titles of narrow panels in smaller letters."""
+    if columns > COLUMNS:
+        for panel, title in zip(axes, titles, strict=False):
+            panel.set_title(title, size=6.5, weight="normal", pad=4)
+
+
+def _natural(name: str) -> list[tuple[float, str]]:
+    parts = re.split(r"(\d+\.?\d*)", name)
+    return [(float(part), "") if part[:1].isdigit() else (0.0, part) for part in parts]
+
+
+def _columns(panels: Sequence[tuple[str, str]]) -> int:
+    """Return how many panels stand side by side: a measurement a line where all have as many."""
+    counts = Counter(task for task, _ in panels)
+    alike = set(counts.values())
+    return alike.pop() if len(alike) == 1 and min(alike) in (3, 4) else COLUMNS
 
 
 def _middle(steps: pd.Series) -> float:

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+from iclbench.plotting.panels import log_axis
 from iclbench.plotting.style import STYLE
 from iclbench.studies.ckd.drawing import (
     DASHES,
@@ -50,10 +51,15 @@ def _time(iterate: pd.Series) -> pd.Series:
 
 
 PANELS = (
-    Panel("Eigenvalues", ("spectral_radius",), "step", "step, ηκ", r"$\rho(I-\eta L)$", 1),
-    Panel("Norms", ("operator_norm",), "step", "step, ηκ", r"$|I-\eta L|_2$", 1),
+    Panel("Eigenvalues", ("spectral_radius",), "step", "step, ηκ", r"$\rho(I-\eta L)$", 1.0),
+    Panel("Norms", ("operator_norm",), "step", "step, ηκ", r"$|I-\eta L|_2$", 1.0),
     Panel(
-        "Norms below the bound", ("operator_norm",), "bound", "step, η|L|²/κ", r"$|I-\eta L|_2$", 1
+        "Norms below the bound",
+        ("operator_norm",),
+        "bound",
+        "step, η|L|²/κ",
+        r"$|I-\eta L|_2$",
+        1.0,
     ),
     Panel(
         "Flow: residual against its bound",
@@ -61,7 +67,7 @@ PANELS = (
         "iterate",
         "time, κs",
         r"$|R(s)|\,e^{\kappa s/2}\,/\,|R(0)|$",
-        1,
+        1.0,
         _time,
     ),
     Panel(
@@ -102,12 +108,15 @@ PANELS = (
 def ckd_stability(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """Draw spectra and norms by step, the flow by time, and what agrees by depth, by attention.
 
+    Bands are ranges over seeds, since what theory says of them is said of every sequence.
+
     Returns:
-        The figure, and what it draws: ``value``, ``low`` and ``high`` over seeds.
+        The figure, and what it draws: the median, ``value``, and the ends of the range, ``low`` and
+        ``high``, over seeds.
     """
     metrics = dict.fromkeys(metric for panel in PANELS for metric in panel.metrics)
     found = pd.concat([described(rows, metric) for metric in metrics])
-    table = over_quantiles(found, ["metric", "attention", "step", "bound", "iterate"])
+    table = over_quantiles(found, ["metric", "attention", "step", "bound", "iterate"], 0.0, 1.0)
     attentions = sorted(table["attention"].unique())
     figure, axes = panels_of(
         [panel.title for panel in PANELS],
@@ -115,6 +124,7 @@ def ckd_stability(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         rows,
         table,
         height=1.25,
+        remark="lines: medians, bands: ranges",
     )
     for panel, ax in zip(PANELS, axes, strict=True):
         here = table[table["metric"].isin(panel.metrics)]
@@ -152,12 +162,14 @@ def _set_axes(axes: Axes, panel: Panel, here: pd.DataFrame, attentions: list[str
     axes.set_xlabel(panel.across)
     axes.set_ylabel(panel.upwards)
     if "spectral_radius" in panel.metrics or panel.along == "bound":
-        _linear_axis(axes, here["value"])
+        _linear_axis(axes, here[["value", "low", "high"]])
+    elif "flow_excess" in panel.metrics:
+        log_axis([axes], here["value"], low=1e-4, high=1e4)
     else:
-        error_axis(axes, here, np.inf)
+        ends = pd.concat([here["low"], here["high"]])
+        error_axis(axes, pd.DataFrame({"value": ends}), np.inf)
     if panel.along == "kinds":
-        drawn = [kind for kind in attentions if (here["attention"] == kind).any()]
-        axes.set_xticks([attentions.index(kind) for kind in drawn], [title_of(k) for k in drawn])
+        axes.set_xticks([])
         axes.set_xlim(-0.5, max(1, len(attentions)) - 0.5)
     elif panel.along == "iterate" and panel.abscissa is not _time:
         count_axis(axes, here["iterate"], 2)
@@ -170,11 +182,13 @@ def _set_axes(axes: Axes, panel: Panel, here: pd.DataFrame, attentions: list[str
         axes.axhline(panel.level, **GREY)
     if "flow_distance" in panel.metrics and len(here):
         n = np.array([here["iterate"].min(), here["iterate"].max()], dtype=float)
-        axes.plot(n, here["value"].max() * n[0] / n, label="1/n", **GREY)
+        axes.plot(n, 2 * here["value"].max() * n[0] / n, label="1/n", **GREY)
+        axes.set_xlim(n[0] / 1.3, 1.3 * n[1])
 
 
-def _linear_axis(axes: Axes, values: pd.Series) -> None:
+def _linear_axis(axes: Axes, values: pd.DataFrame) -> None:
     """Give a panel a linear axis that shows the values and 1, from which on nothing contracts."""
-    seen = np.append(values[np.isfinite(values)].to_numpy(dtype=float), 1.0)
+    drawn = values.to_numpy(dtype=float)
+    seen = np.append(drawn[np.isfinite(drawn)], 1.0)
     edge = 0.08 * max(float(np.ptp(seen)), 1e-3)
     axes.set_ylim(seen.min() - edge, seen.max() + edge)

@@ -21,7 +21,7 @@ from iclbench.tasks.prompts import Prompts
 AnyAttention = Annotated[Linear | Exponential | Softmax, Field(discriminator="kind")]
 
 
-def distinct(values: tuple[float, ...]) -> tuple[float, ...]:
+def distinct(values: tuple[int | float, ...]) -> tuple[int | float, ...]:
     """Return the numbers, each of which makes rows under its own name.
 
     Raises:

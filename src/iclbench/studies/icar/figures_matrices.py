@@ -36,7 +36,7 @@ def icar_matrices(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         for law in laws or [""]
         for name in (*MATRICES, "loss")
     ]
-    layout = Layout(width=0.98, height=0.98, left=0.33, right=0.07, below=0.42, margin=0.02)
+    layout = Layout(width=0.95, height=0.95, left=0.33, right=0.12, below=0.42)
     title = "Heads and positional weights after gradient descent"
     figure, axes = make_panels(titles, 5, layout, title, rows, table)
     panels = iter(axes)
