@@ -27,9 +27,9 @@ class Measurement(Settings, ABC):
     )
 
     @property
-    def files(self) -> list[Path]:
-        """The local files that it reads; what is in them determines its rows."""
-        return []
+    def files(self) -> dict[str, Path]:
+        """The local files that it reads, by name; what is in them determines its rows."""
+        return {}
 
     @abstractmethod
     def measure(self, names: tuple[str, ...], labels: Mapping[str, Any]) -> Iterator[pd.DataFrame]:

@@ -4,27 +4,35 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from itertools import pairwise
+from typing import Annotated, TypeVar
 
 from jaxtyping import Float
+from pydantic import AfterValidator, Field
 
 from iclbench.capabilities import Fact
 from iclbench.lazy import torch
 from iclbench.settings import Settings
 
+Entry = TypeVar("Entry", int, float)
 
-def ascending(iterates: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the iterates, which must ascend.
+
+def ascending(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """Return the entries of a list, such as iterates, which must ascend.
 
     Raises:
         ValueError: If one is not larger than the one before.
     """
-    for earlier, later in pairwise(iterates):
+    for earlier, later in pairwise(entries):
         if later <= earlier:
             raise ValueError(
-                f"iterations and depths must ascend, but {later} follows {earlier}; sort them and "
-                "list each once"
+                f"the entries must ascend, but {later} follows {earlier}; sort them and list each "
+                "once"
             )
-    return iterates
+    return entries
+
+
+Ascending = Annotated[tuple[Entry, ...], Field(min_length=1), AfterValidator(ascending)]
+"""A list in settings of which each entry gives a result of its own."""
 
 
 class Method(Settings, ABC):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -32,7 +31,7 @@ LIBRARIES = {
     "prompts": ("numpy", "scipy"),
     "train": ("numpy", "scipy", "torch", "pytorch-lightning"),
     "predict": ("numpy", "torch"),
-    "measure": ("python", "numpy", "scipy", "torch"),
+    "measure": ("numpy", "scipy", "torch"),
     "draw": ("numpy", "scipy", "pandas", "matplotlib", "seaborn"),
     "decide": ("numpy", "scipy", "pandas"),
     "report": ("pandas", "jinja2"),
@@ -197,7 +196,7 @@ def make_plan(config: Config) -> Plan:
                 study=name,
                 name=measurement_name,
                 measurement=_dump(measurement),
-                files={str(path): _digest_file(path) for path in measurement.files},
+                files={name: _digest_file(path) for name, path in measurement.files.items()},
                 root=config.run.seed,
                 scale=config.run.scale,
             )
@@ -400,6 +399,4 @@ def _digest_file(path: Path) -> str | None:
 @cache
 def _version(library: str) -> str:
     """Return the version of a library; its builds, for a CPU or a GPU, count as one."""
-    if library == "python":
-        return ".".join(platform.python_version_tuple()[:2])
     return version(library).partition("+")[0]

@@ -109,5 +109,5 @@ def test_orbits_stay_on_the_sphere_and_turn():
 
 @pytest.mark.parametrize("twice", [{"percents": (90, 100, 100)}, {"lengths": (20, 20)}])
 def test_nothing_is_listed_twice(twice):
-    with pytest.raises(ValidationError, match="list each once"):
+    with pytest.raises(ValidationError, match="must ascend"):
         Augmented(kind="icar_augmented", **twice)

@@ -234,7 +234,7 @@ def test_odd_dimensions_have_no_pairs():
 
 
 def test_nothing_is_listed_twice():
-    with pytest.raises(ValueError, match="list each once"):
+    with pytest.raises(ValueError, match="must ascend"):
         FewHeads(kind="icar_few_heads", law="unitary", heads=(2, 2))
     with pytest.raises(ValueError, match="listed twice"):
         Losses(kind="icar_losses", laws=("unitary", "unitary"))

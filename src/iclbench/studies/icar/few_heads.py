@@ -10,9 +10,9 @@ import pandas as pd
 from pydantic import Field, model_validator
 
 from iclbench.measurement import Measurement
+from iclbench.method import Ascending
 from iclbench.records import make_rows
 from iclbench.streams import stream
-from iclbench.studies.icar.lists import Ascending
 from iclbench.studies.icar.population import loss_and_gradients
 from iclbench.studies.icar.spectra import Law
 

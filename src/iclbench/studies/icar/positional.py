@@ -11,9 +11,9 @@ from jaxtyping import Complex, Float
 from pydantic import Field
 
 from iclbench.measurement import Measurement
+from iclbench.method import Ascending
 from iclbench.records import make_rows
 from iclbench.streams import stream
-from iclbench.studies.icar.lists import Ascending
 from iclbench.tasks.dynamics.concentrated import Concentrated
 
 

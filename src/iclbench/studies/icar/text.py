@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -115,9 +116,14 @@ class Text(Measurement):
 
     @property
     @override
-    def files(self) -> list[Path]:
-        folder = [Path(self.embeddings, name) for name in FILES] if self.embeddings else []
-        return [*folder, *([Path(self.text)] if self.text else [])]
+    def files(self) -> dict[str, Path]:
+        found = {name: Path(self.embeddings, name) for name in FILES if self.embeddings}
+        if self.text is not None:
+            return found | {"text": Path(self.text)}
+        built_in = find_spec("pydoc_data.topics")
+        assert built_in is not None
+        assert built_in.origin is not None
+        return found | {"pydoc_data.topics": Path(built_in.origin)}
 
     def measure(self, names: tuple[str, ...], labels: Mapping[str, Any]) -> Iterator[pd.DataFrame]:
         """Yield the counts of both orders of every seed.
