@@ -54,7 +54,7 @@ wildcard_constraints:
 
 
 onsuccess:
-    if workflow.dag_settings.targets <= {"all", "default"}:
+    if set(workflow.dag_settings.targets) <= {"all", "default"}:
         # The folder of rows is read as one table: what a whole run does not make is not part of it.
         for path in PLAN.stale(Path("results")):
             path.unlink()
