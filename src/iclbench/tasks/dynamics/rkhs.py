@@ -26,8 +26,8 @@ class Rkhs(SphereDynamics):
     exp(beta <z, x>) at the random imaginary centres z = i c / beta. So f is in the RKHS for every
     beta > 0, with |f|^2 <= 3^{m-1} d (1 + z) exp(z) / beta, z = m strength^2 / beta (derived).
 
-    Imaginary centres because f must keep its sequences alive: a sum of kernels at real centres is
-    convex or concave along each of them, its sequences explode or come to rest, and its projection
+    Imaginary centres because f must keep its sequences alive: with the sums of kernels at real
+    centres that we tried, many sequences exploded or came to rest, and the projection of such a sum
     on the sphere is no longer in the RKHS. This f keeps the sphere.
 
     Drawn, in this order: Q_0 … Q_m, v_1 … v_m, s_1.
