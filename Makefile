@@ -23,7 +23,7 @@ test: setup
 
 lint: setup
 	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/pyright
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint

@@ -4,7 +4,8 @@ import re
 
 import pandas as pd
 import pytest
-from conftest import ROOT
+
+from trees import ROOT
 
 pytestmark = pytest.mark.dag
 

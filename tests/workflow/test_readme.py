@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
+
+from trees import ROOT
 
 pytestmark = pytest.mark.dag
 README = (ROOT / "README.md").read_text()

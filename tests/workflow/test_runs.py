@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import fresh_tree
 
 from iclbench.records import read
+from trees import fresh_tree
 
 pytestmark = pytest.mark.dag
 

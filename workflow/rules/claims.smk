@@ -78,10 +78,10 @@ rule strict:
 
 
 for decided in PLAN.decisions:
-    if "/" in decided:
+    if Path(decided).parent.name:  # a claim of its own, not all of a study's
 
         rule:
             name:
-                f"claim_{decided.replace('/', '_')}"
+                f"claim_{'_'.join(Path(decided).parts)}"
             input:
                 f"results/claims/{decided}.parquet",

@@ -38,7 +38,7 @@ def check_expected(table: Path) -> None:
         UnexpectedVerdictError: If one is not.
     """
     scorecard = read_verdicts([table])
-    unexpected = scorecard[scorecard["as_expected"] == False]  # noqa: E712
+    unexpected = scorecard[scorecard["as_expected"].eq(False)]
     if len(unexpected):
         text = as_text(unexpected, colour=False)
         raise UnexpectedVerdictError(f"{text}\n{len(unexpected)} verdicts are not as expected")
