@@ -12,7 +12,7 @@ FLOORS = [
     {"models", "solvers", "measures"},
     {"training"},
     {"studies", "claims", "plotting", "config"},
-    {"plan", "stages"},
+    {"plan", "planning", "stages"},
     {"__main__"},
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -1,12 +1,14 @@
 """What a run consists of."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from iclbench.config.faults import ConfigError
 from iclbench.config.reading import read_config
-from iclbench.plan import make_plan
+from iclbench.planning import make_plan
 
 ROOT = Path(__file__).parent.parent
 STUDY = {
@@ -97,3 +99,33 @@ def test_another_claim_changes_no_other_plan(folder):
     after = plan_of(folder, claims=other).texts
     changed = {job for job in after if before.get(job) != after[job]}
     assert changed == {"decide/mine", "decide/mine/two"}
+
+
+EXAMINED = {"kind": "newton_memory", "of": "haar", "methods": ["mine", "zero"]}
+
+
+def test_an_examination_reads_prompts_and_the_trained_models_among_its_methods(folder):
+    plan = plan_of(folder, measurements={**STUDY["measurements"], "memory": EXAMINED})
+    assert plan.examined == {("mine", "memory"): ("haar", ["mine"])}
+    text = json.loads(plan.texts["examine/mine/memory"])["settings"]
+    assert text["task"]["name"] == "haar"
+    assert list(text["methods"]) == ["mine", "zero"]
+    assert "measure/mine/memory" not in plan.texts
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"of": "har"}, "measurements.memory.of: 'har' is no task of this study; did you mean"),
+        ({"methods": ["mime"]}, "'mime' is no method of this study on haar; did you mean 'mine'?"),
+        (
+            {"of": "linear", "methods": ["zero", "normed"]},
+            "'normed' cannot work on linear: needs autoregressive",
+        ),
+    ],
+)
+def test_an_examination_of_what_is_not_there_is_a_fault(folder, changes, message):
+    variants = {**STUDY["variants"], "normed": {"of": "gd_one_step_normalised"}}
+    measurements = {**STUDY["measurements"], "memory": EXAMINED | changes}
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        plan_of(folder, measurements=measurements, variants=variants)

@@ -11,7 +11,7 @@ from iclbench.capabilities import why_not
 from iclbench.config.reading import read_config
 from iclbench.config.schema import schemas
 from iclbench.method import Method
-from iclbench.plan import make_plan
+from iclbench.planning import make_plan
 from iclbench.streams import stream
 
 ROOT = Path(__file__).parent.parent

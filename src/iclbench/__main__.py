@@ -22,6 +22,8 @@ def main(arguments: list[str] | None = None) -> int:
             from iclbench.stages.predict import predict_task as run
         case "measure":
             from iclbench.stages.measure import measure as run
+        case "examine":
+            from iclbench.stages.examine import examine as run
         case "draw":
             from iclbench.stages.draw import draw_figure as run
         case "decide":
@@ -75,6 +77,14 @@ def _parser() -> argparse.ArgumentParser:
     measure = stages.add_parser("measure", help="measure what one study alone measures")
     measure.add_argument("plan", type=Path, help="the job's plan (results/plan/measure/…)")
     measure.add_argument("--rows", type=Path, required=True, help="the Parquet file to write")
+
+    examine = stages.add_parser("examine", help="measure what one study alone measures of methods")
+    examine.add_argument("plan", type=Path, help="the job's plan (results/plan/examine/…)")
+    examine.add_argument("--prompts", type=Path, required=True, help="the evaluation prompts")
+    examine.add_argument(
+        "--models", type=Path, nargs="*", default=[], help="the trained models, one file each"
+    )
+    examine.add_argument("--rows", type=Path, required=True, help="the Parquet file to write")
 
     draw = stages.add_parser("draw", help="draw a figure from rows")
     draw.add_argument("plan", type=Path, help="the job's plan (results/plan/draw/…)")

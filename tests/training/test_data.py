@@ -20,7 +20,7 @@ def training(**options):
 
 
 def drawn(task, plan, seeds=(0, 1), start=0, length=5):
-    return list(batches(task, length, plan, NAMES, seeds, start))
+    return list(batches([task] * len(seeds), length, plan, NAMES, seeds, start))
 
 
 def test_a_step_draws_from_the_stream_of_its_seed_and_number():

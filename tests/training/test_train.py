@@ -103,7 +103,7 @@ def test_training_is_adam_on_the_mean_squared_error(tmp_path):
     network = SHALLOW.build(3, 3, LENGTH).double()
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
     losses = []
-    for inputs, outputs in data.batches(HAAR, LENGTH, plan(), ("task", "model"), [5]):
+    for inputs, outputs in data.batches([HAAR], LENGTH, plan(), ("task", "model"), [5]):
         x, y = torch.from_numpy(inputs[0]), torch.from_numpy(outputs[0])
         loss = (network(x, y)[-1] - y).square().mean()
         optimizer.zero_grad()

@@ -1,15 +1,35 @@
-# Measure what one study alone measures.
+# Measure what one study alone measures: on its own, or of methods of the study on a task.
+
+EXAMINED = [f"{study}/{name}" for study, name in PLAN.examined]
+MEASURED = [
+    f"{study}/{name}"
+    for study, names in PLAN.measured.items()
+    for name in names
+    if (study, name) not in PLAN.examined
+]
+
+
+def prompts_examined(wildcards):
+    task, _ = PLAN.examined[tuple(wildcards.measured.split("/"))]
+    return f"results/prompts/{task}.safetensors"
+
+
+def models_examined(wildcards):
+    task, models = PLAN.examined[tuple(wildcards.measured.split("/"))]
+    return [f"results/models/{task}/{model}.safetensors" for model in models]
 
 
 rule measure:
     input:
-        plan=plan_of("measure/{study}/{measurement}"),
+        plan=plan_of("measure/{measured}"),
     output:
-        "results/metrics/measured/{study}/{measurement}.parquet",
+        "results/metrics/measured/{measured}.parquet",
     log:
-        "results/logs/measure/{study}/{measurement}.log",
+        "results/logs/measure/{measured}.log",
     benchmark:
-        "results/benchmarks/measure/{study}/{measurement}.tsv"
+        "results/benchmarks/measure/{measured}.tsv"
+    wildcard_constraints:
+        measured="|".join(MEASURED),
     # Long jobs may hide among them, and figures and claims wait for all.
     priority: 5
     conda:
@@ -20,3 +40,28 @@ rule measure:
         runtime=120,
     shell:
         "python -m iclbench measure {input.plan} --rows {output} 2> {log}"
+
+
+rule examine:
+    input:
+        plan=plan_of("examine/{measured}"),
+        prompts=prompts_examined,
+        models=models_examined,
+    output:
+        "results/metrics/measured/{measured}.parquet",
+    log:
+        "results/logs/examine/{measured}.log",
+    benchmark:
+        "results/benchmarks/examine/{measured}.tsv"
+    wildcard_constraints:
+        measured="|".join(EXAMINED),
+    priority: 5
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    shell:
+        "python -m iclbench examine {input.plan} --prompts {input.prompts} --rows {output}"
+        " --models {input.models} 2> {log}"

@@ -24,7 +24,7 @@ INSTALL = (
 try:
     from iclbench.config.faults import ConfigError
     from iclbench.config.reading import read_config
-    from iclbench.plan import make_plan
+    from iclbench.planning import make_plan
 except ModuleNotFoundError as error:
     raise WorkflowError(f"{error}; {INSTALL}")
 
@@ -49,7 +49,6 @@ wildcard_constraints:
     task="[a-z][a-z0-9_]*",
     model="[a-z][a-z0-9_]*",
     study="[a-z][a-z0-9_]*",
-    measurement="[a-z][a-z0-9_]*",
     decided="|".join(PLAN.decisions),
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import difflib
 import re
 import typing
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 Place = tuple[str | int, ...]
+
+Origin = Callable[[Place], tuple[str, Place]]
+"""From a key path to the file that set it, and the place of these settings in that file."""
 
 
 @dataclass(frozen=True)
@@ -119,3 +122,9 @@ def _models(annotation: Any) -> Iterable[type[BaseModel]]:
     else:
         for part in typing.get_args(annotation):
             yield from _models(part)
+
+
+def fault_at(origin: Origin, place: Place, message: str) -> Fault:
+    """Return a fault at a key path, in the file that set it."""
+    file, prefix = origin(place)
+    return Fault(file, ".".join(map(str, (*prefix, *place))), message)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from iclbench import measurement
 from iclbench.capabilities import Fact
 from iclbench.claims.claim import Claim
-from iclbench.measurement import Measurement
 from iclbench.method import Method
 from iclbench.models.trained import TrainedModel
 from iclbench.registry import any_of, locations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     Dynamics = Regression = Family
     Model = Method | TrainedModel
     Solver = Method
-    AnyMeasurement = Measurement
+    AnyMeasurement = measurement.AnyMeasurement
     FigureKind = str
 else:
     Dynamics = any_of("dynamics")
@@ -241,3 +242,13 @@ class RunFile(Settings):
         pattern=r"^([1-9][0-9]*( s| steps)|[0-9]+\.[0-9]*[1-9] s)$",
         description="time or steps between two checkpoints of a training job: 60 s, or 500 steps",
     )
+
+
+def chosen(names: Any, known: Mapping[str, Any]) -> list[str]:
+    """Return the names that ``all`` or a list of names stands for, in order of the alphabet."""
+    return sorted(known) if names == "all" else sorted(names)
+
+
+def named(name: str, figure: Figure, tasks: Sequence[str]) -> list[str]:
+    """Return the names of what a figure of a study stands for: one figure, or one a task."""
+    return [f"{name}_{task}" for task in tasks] if figure.is_per_task else [name]

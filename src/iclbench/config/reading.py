@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from iclbench.config.faults import ConfigError, Fault, Place, explain, nearest
-from iclbench.config.files import (
-    Figure,
-    ModelFile,
-    RunFile,
-    ScaleFile,
-    SolverFile,
-    StudyFile,
-    TaskFile,
+from iclbench.config.checks import (
+    clashes,
+    unexaminable,
+    unknown_names,
+    unknown_scales,
+    unknown_tables,
 )
+from iclbench.config.faults import ConfigError, Fault, Origin, Place, explain, fault_at, nearest
+from iclbench.config.files import ModelFile, RunFile, ScaleFile, SolverFile, StudyFile, TaskFile
+from iclbench.config.run import Config
 
 M = TypeVar("M", bound=BaseModel)
-
-Origin = Callable[[Place], tuple[str, Place]]
-"""From a key path to the file that set it, and the place of these settings in that file."""
 
 LARGEST_FILE = 1_000_000
 """Bytes; a settings file beyond this is refused unread."""
@@ -36,20 +32,6 @@ OVERLAID: dict[str, type[BaseModel]] = {
     "solvers": SolverFile,
     "studies": StudyFile,
 }
-
-
-@dataclass(frozen=True)
-class Config:
-    """Everything that a run is determined by, validated."""
-
-    run: RunFile
-    scale: ScaleFile
-    tasks: dict[str, TaskFile]
-    models: dict[str, ModelFile]
-    solvers: dict[str, SolverFile]
-    studies: dict[str, StudyFile]
-    variants: dict[str, dict[str, ModelFile | SolverFile]]
-    """The methods of each study alone."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -155,18 +137,17 @@ def read_config(run: Mapping[str, Any], root: Path, source: str = "config.yaml")
         name: _variants(study, origins[name], raw, scale, faults)
         for name, study in rooms["studies"].items()
     }
-    faults.extend(_unknown_names(settings, rooms, raw, root, source, origins))
-    faults.extend(_unknown_tables(rooms, settings.scale, origins))
-    faults.extend(_unknown_scales(rooms, raw["scales"], origins))
-    faults.extend(_clashes(rooms, root))
+    faults.extend(unknown_names(settings, rooms, raw, root, source, origins))
+    faults.extend(unknown_tables(rooms, settings.scale, origins))
+    faults.extend(unknown_scales(rooms, raw["scales"], origins))
+    faults.extend(clashes(rooms, root))
     if faults or scale is None:
         raise ConfigError(faults)
-    return Config(run=settings, scale=scale, **rooms, variants=variants)
-
-
-def chosen(names: Any, known: Mapping[str, Any]) -> list[str]:
-    """Return the names that ``all`` or a list of names stands for, in order of the alphabet."""
-    return sorted(known) if names == "all" else sorted(names)
+    config = Config(run=settings, scale=scale, **rooms, variants=variants)
+    faults.extend(unexaminable(config, origins))
+    if faults:
+        raise ConfigError(faults)
+    return config
 
 
 def _variants(
@@ -189,7 +170,7 @@ def _variants(
         if room is None:
             hint = nearest(variant.of, [*raw["models"], *raw["solvers"]])
             message = f"{variant.of!r} is no model or solver; {hint}"
-            faults.append(_fault(origin, ("variants", name, "of"), message))
+            faults.append(fault_at(origin, ("variants", name, "of"), message))
             continue
         overlay = getattr(scale, room) if scale else {}
         merged = _merged(
@@ -203,11 +184,6 @@ def _variants(
         if isinstance(value, ModelFile | SolverFile):
             found[name] = value
     return found
-
-
-def named(name: str, figure: Figure, tasks: Sequence[str]) -> list[str]:
-    """Return the names of what a figure of a study stands for: one figure, or one a task."""
-    return [f"{name}_{task}" for task in tasks] if figure.is_per_task else [name]
 
 
 def _read_folder(folder: Path, faults: list[Fault]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -263,136 +239,9 @@ def _origin_below(origin: Origin, *above: str | int) -> Origin:
     return below
 
 
-def _fault(origin: Origin, place: Place, message: str) -> Fault:
-    """Return a fault at a key path, in the file that set it."""
-    file, prefix = origin(place)
-    return Fault(file, ".".join(map(str, (*prefix, *place))), message)
-
-
 def _validated(model: type[M], value: Any, origin: Any, faults: list[Fault]) -> M | None:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        faults += [_fault(origin, place, message) for place, message in explain(error, model)]
+        faults += [fault_at(origin, place, message) for place, message in explain(error, model)]
         return None
-
-
-def _clashes(rooms: dict[str, dict[str, Any]], root: Path) -> Iterator[Fault]:
-    """Return a fault for every name that two things would share in the results."""
-    taken: dict[str, str] = {"oracle": "a reference", "bayes": "a reference"}
-    for room in ("models", "solvers"):
-        for name in rooms[room]:
-            file = str(root / room / f"{name}.yaml")
-            if name in taken:
-                yield Fault(file, "", f"{name!r} is {taken[name]} already; rename the file")
-            taken[name] = file
-    drawn: dict[str, str] = {}
-    targets: dict[str, str] = {}
-    for study, settings in rooms["studies"].items():
-        file = str(root / "studies" / f"{study}.yaml")
-        if study in ("training", "measured", "scorecard"):
-            yield Fault(file, "", f"results are filed under {study!r} already; rename the file")
-        for name, variant in settings.variants.items():
-            if variant is not None and name in taken:
-                message = f"{name!r} is {taken[name]} already; rename the variant"
-                yield Fault(file, f"variants.{name}", message)
-            elif variant is not None:
-                taken[name] = f"a variant in {file}"
-        tasks = chosen(settings.tasks, rooms["tasks"])
-        for name in settings.measurements.keys() & {"training", *tasks}:
-            message = f"{name!r} is another table of this study; rename the measurement"
-            yield Fault(file, f"measurements.{name}", message)
-        for key in ("claims", "controls"):
-            for name in getattr(settings, key):
-                target = f"claim_{study}_{name}"
-                if target in targets:
-                    message = (
-                        f"the target {target} stands for {targets[target]} already; rename one"
-                    )
-                    yield Fault(file, f"{key}.{name}", message)
-                targets[target] = f"{key}.{name} in {file}"
-        for name, figure in settings.figures.items():
-            for full in named(name, figure, tasks):
-                if full in drawn:
-                    message = f"{drawn[full]} draws a figure {full!r} already; rename one"
-                    yield Fault(file, f"figures.{name}", message)
-                drawn[full] = file
-
-
-def _unknown_tables(
-    rooms: dict[str, dict[str, Any]], scale: str, origins: dict[str, Origin]
-) -> Iterator[Fault]:
-    """Return a fault for every figure or claim that reads what its study does not make.
-
-    A claim that the scale cannot decide may speak of what the scale leaves out.
-    """
-    for study, settings in rooms["studies"].items():
-        tasks = chosen(settings.tasks, rooms["tasks"])
-        known = [*settings.measurements, *tasks, *(["training"] if tasks else [])]
-        drawn: set[str] = set()
-        wanted: list[tuple[Place, list[str]]] = []
-        for name, figure in settings.figures.items():
-            drawn.update(named(name, figure, tasks))
-            wanted.append((("figures", name, "from"), figure.tables))
-            if not figure.tables and settings.tasks == []:
-                message = "this study has no tasks to draw; name tasks, or give from measurements"
-                yield _fault(origins[study], ("figures", name), message)
-        for key in ("claims", "controls"):
-            for name, claim in getattr(settings, key).items():
-                if scale not in claim.scales:
-                    continue
-                wanted.append(((key, name, "evidence"), claim.evidence))
-                if claim.figure is not None and claim.figure not in drawn:
-                    hint = nearest(claim.figure, drawn)
-                    message = f"{claim.figure!r} is no figure of this study; {hint}"
-                    yield _fault(origins[study], (key, name, "figure"), message)
-        for place, tables in wanted:
-            for table in tables:
-                if table not in known:
-                    hint = nearest(table, known)
-                    message = f"{table!r} is no measurement or task of this study; {hint}"
-                    yield _fault(origins[study], place, message)
-
-
-def _unknown_scales(
-    rooms: dict[str, dict[str, Any]], scales: Mapping[str, Any], origins: dict[str, Origin]
-) -> Iterator[Fault]:
-    """Return a fault for every claim that is decided at a scale that does not exist."""
-    for study, settings in rooms["studies"].items():
-        for key in ("claims", "controls"):
-            for name, claim in getattr(settings, key).items():
-                default = type(claim).model_fields["scales"].default
-                for scale in claim.scales:
-                    if scale not in scales and claim.scales != default:
-                        message = f"{scale!r} is not a scale; {nearest(scale, scales)}"
-                        yield _fault(origins[study], (key, name, "scales"), message)
-
-
-def _unknown_names(
-    run: RunFile,
-    rooms: dict[str, dict[str, Any]],
-    raw: dict[str, dict[str, Any]],
-    root: Path,
-    source: str,
-    origins: dict[str, Origin],
-) -> Iterator[Fault]:
-    lists: list[tuple[Origin, Place, str, Any]] = [
-        (lambda _: (source, ()), ("studies",), "studies", run.studies)
-    ]
-    for name, study in rooms["studies"].items():
-        lists += [
-            (origins[name], (room,), room, getattr(study, room))
-            for room in ("tasks", "models", "solvers")
-        ]
-        lists += [
-            (origins[name], ("variants", each, "tasks"), "tasks", variant.tasks)
-            for each, variant in study.variants.items()
-            if variant is not None
-        ]
-    for origin, place, room, names in lists:
-        for position, name in enumerate(() if names == "all" else names):
-            if name in names[:position]:
-                yield _fault(origin, place, f"{name!r} is listed twice; remove one")
-            elif name not in raw[room]:
-                message = f"{name!r} is no file in {root / room}; {nearest(name, raw[room])}"
-                yield _fault(origin, place, message)

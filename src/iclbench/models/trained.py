@@ -27,6 +27,10 @@ class TrainedModel(Settings, ABC):
     and x_t alone. Whatever reads an inner layer out is called ``probes``, one module a layer, and
     sees detached hidden states: it learns and the transformer does not feel it. An inner prediction
     that is read from the transformer itself is detached, for training sums the errors of all.
+
+    A network that has probes returns, called with ``states=True``, what they and the readout see,
+    (K,B,T,width). One that predicts the last position alone at less cost does so, (K,B,1,q), where
+    it is called with ``last=True``.
     """
 
     kind: str

@@ -18,7 +18,7 @@ Batch = tuple[np.ndarray, np.ndarray]
 
 
 def batches(
-    task: Family,
+    tasks: Sequence[Family],
     length: int,
     training: Training,
     names: tuple[str, ...],
@@ -27,13 +27,16 @@ def batches(
 ) -> Iterator[
     tuple[Float[np.ndarray, "seed batch time p"], Float[np.ndarray, "seed batch time q"]]
 ]:
-    """Yield the inputs and outputs of every step from ``start`` on.
+    """Yield the inputs and outputs of every step from ``start`` on, the task of each seed its own.
 
     What a seed sees at a step comes from streams of that name, whatever the other seeds and the
     steps before.
     """
     draw = _fresh if training.train_set is None else _from_set
-    of_seeds = [draw(task, length, training, (*names, seed)) for seed in seeds]
+    of_seeds = [
+        draw(task, length, training, (*names, seed))
+        for task, seed in zip(tasks, seeds, strict=True)
+    ]
     for step in range(start, training.steps):
         inputs, outputs = zip(*(of_seed(step) for of_seed in of_seeds), strict=True)
         yield np.stack(inputs), np.stack(outputs)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from inspect import signature
 
 from iclbench.lazy import torch
 from iclbench.models.trained import TrainedModel
 from iclbench.streams import torch_seed
 
 State = dict[str, "torch.Tensor"]
+Predictions = Callable[[State, "torch.Tensor", "torch.Tensor"], "torch.Tensor"]
 
 
 def initialised(
@@ -34,19 +36,34 @@ def initialised(
 
 
 def mapped(
-    model: TrainedModel, input_dim: int, output_dim: int, length: int
-) -> Callable[[State, torch.Tensor, torch.Tensor], torch.Tensor]:
+    model: TrainedModel,
+    input_dim: int,
+    output_dim: int,
+    length: int,
+    *,
+    last: bool = False,
+    states: bool = False,
+) -> Predictions:
     """Return the function (state, inputs, outputs) -> predictions of all seeds at once.
 
-    Its arguments have the seed as their first dimension, as has what it returns, (S,K,B,T,q).
+    Its arguments have the seed as their first dimension, as has what it returns: (S,K,B,T,q), or
+    with ``last`` (S,K,B,1,q), what is predicted at the last position alone, or with ``states``
+    (S,K,B,T,width), what a network that has probes reads its predictions from.
     """
     with torch.random.fork_rng(devices=[]):
         network = model.build(input_dim, output_dim, length).to("meta")
+    asked = {"states": True} if states else {}
+    if last and "last" in signature(network.forward).parameters:
+        asked["last"] = True
 
     def of_seed(state: State, inputs: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
-        return torch.func.functional_call(network, state, (inputs, outputs))
+        found = torch.func.functional_call(network, state, (inputs, outputs), asked)
+        return found[:, :, -1:] if last else found
 
     def predictions(state: State, inputs: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
+        if len(inputs) == 1:  # nothing to map over, and the fused kernels of attention serve
+            alone = {name: tensor[0] for name, tensor in state.items()}
+            return of_seed(alone, inputs[0], outputs[0])[None]
         # The fused kernels of softmax attention have no rule for vmap on a CPU.
         with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
             return torch.func.vmap(of_seed)(state, inputs, outputs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
@@ -10,7 +9,7 @@ import torch
 from typing_extensions import override
 
 from iclbench.files import JobError
-from iclbench.training.ensembles import State
+from iclbench.training.ensembles import Predictions, State
 from iclbench.training.settings import Training
 
 
@@ -28,7 +27,7 @@ class Ensemble(pl.LightningModule):
     def __init__(
         self,
         state: State,
-        predictions: Callable[[State, torch.Tensor, torch.Tensor], torch.Tensor],
+        predictions: Predictions,
         training: Training,
         fingerprint: str,
     ) -> None:
@@ -59,14 +58,15 @@ class Ensemble(pl.LightningModule):
     def training_step(
         self, batch: tuple[torch.Tensor, torch.Tensor], batch_idx: int
     ) -> torch.Tensor:
-        """Return the sum of the mean squared errors of all seeds and depths.
+        """Return the sum of the mean squared errors of all seeds and depths, where predicted.
 
         A seed's error depends on its own row of parameters only, so the gradient of the sum holds
         every seed's own gradient; likewise for the probes, which read detached hidden states.
         """
         inputs, outputs = batch
         predictions = self.predictions(self.state(), inputs, outputs)
-        errors = (predictions - outputs[:, None]).square().mean((2, 3, 4))
+        truth = outputs[:, None, :, -predictions.shape[3] :]
+        errors = (predictions - truth).square().mean((2, 3, 4))
         self._record(errors[:, -1].detach())
         return errors.sum()
 

@@ -23,7 +23,7 @@ class Ramp(Settings):
 
 
 class Training(Settings):
-    """Adam on the mean squared error of the last layer's predictions over all positions."""
+    """Adam on the mean squared error of the last layer's predictions."""
 
     steps: int = Field(ge=1, le=100_000_000, description="optimiser steps")
     batch: int = Field(ge=1, le=1_000_000, description="prompts a step, for each seed")
@@ -43,6 +43,11 @@ class Training(Settings):
     precision: Literal["float32", "float64", "bf16-mixed"] = Field(
         default="float32", description="numbers of the parameters and of the arithmetic"
     )
+    compile: Literal["inductor", "aot_eager"] | None = Field(
+        default=None,
+        description="backend of torch.compile for prompts of full length, for long jobs: "
+        "inductor (needs a C++ compiler), or aot_eager, which only traces; null: not compiled",
+    )
     resample_every: int = Field(
         default=1, ge=1, le=1_000_000, description="steps that share one batch of fresh prompts"
     )
@@ -51,6 +56,11 @@ class Training(Settings):
         ge=1,
         le=10_000_000,
         description="prompts of a fixed training set, shuffled every epoch; null: always fresh",
+    )
+    positions: Literal["all", "last"] = Field(
+        default="all",
+        description="whose error is trained: that of all positions, or of the last alone, which "
+        "sees a whole prompt",
     )
     dims: Ramp | None = Field(
         default=None,

@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ from iclbench.lazy import torch
 from iclbench.models.trained import TrainedModel
 from iclbench.tasks.family import Family
 from iclbench.training.data import batches
-from iclbench.training.ensembles import initialised, mapped
+from iclbench.training.ensembles import Predictions, State, initialised, mapped
 from iclbench.training.settings import Training
 from iclbench.training.trained import Trained
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    task: Family,
+    task: Family | Sequence[Family],
     length: int,
     model: TrainedModel,
     training: Training,
@@ -35,6 +35,8 @@ def train(
     fingerprint: str,
     device: str = "auto",
     checkpoint_every: int | timedelta = timedelta(seconds=60),
+    observe: Callable[[int, State], None] | None = None,
+    observe_at: Container[int] = (),
 ) -> Trained:
     """Train one network a seed, all of them at once.
 
@@ -44,7 +46,7 @@ def train(
     resumes from its last checkpoint to the same bytes as one that was not.
 
     Args:
-        task: Where prompts come from.
+        task: Where prompts come from; one for all seeds, or one a seed, of the same dimensions.
         length: T, the pairs of a prompt.
         model: The architecture.
         training: How to train it.
@@ -54,6 +56,8 @@ def train(
         fingerprint: Names settings and code; checkpoints with another one are passed over.
         device: "auto" (a CUDA device if there is one), "cpu" or "cuda".
         checkpoint_every: Steps, or time, between two checkpoints.
+        observe: Called with the number of steps done and the parameters of every seed.
+        observe_at: After how many steps; 0 is the start. A run that resumes observes what is left.
 
     Raises:
         FolderInUseError: If another process trains with this folder.
@@ -66,13 +70,18 @@ def train(
     from iclbench.training.checkpoints import SafetensorsIO, locked, newest
     from iclbench.training.module import Ensemble
     from iclbench.training.progress import Progress
+    from iclbench.training.watcher import Watcher
 
-    sizes = (task.input_dim, task.output_dim, length)
+    tasks = [task] * len(seeds) if isinstance(task, Family) else task
+    sizes = (tasks[0].input_dim, tasks[0].output_dim, length)
     dtype = torch.float64 if training.precision == "float64" else torch.float32
     state = initialised(model, *sizes, names, seeds)
+    predictions = mapped(model, *sizes, last=training.positions == "last")
+    if training.compile:
+        predictions = _compiled(predictions, training.compile, length)
     ensemble = Ensemble(
         {name: tensor.to(dtype) for name, tensor in state.items()},
-        mapped(model, *sizes),
+        predictions,
         training,
         json.dumps([fingerprint, *names, *seeds]),
     )
@@ -87,6 +96,7 @@ def train(
         save_on_train_epoch_end=False,
         enable_version_counter=False,
     )
+    watchers = [] if observe is None else [Watcher(observe, observe_at)]
     on_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
     with locked(checkpoints), _quiet():
         path, start = newest(checkpoints, ensemble.fingerprint) or (None, 0)
@@ -94,7 +104,7 @@ def train(
             sys.stderr.write(f"{' '.join(names)}: resumes at step {start}\n")
         prompts = (
             (torch.from_numpy(inputs).to(dtype), torch.from_numpy(outputs).to(dtype))
-            for inputs, outputs in batches(task, length, training, names, seeds, start)
+            for inputs, outputs in batches(tasks, length, training, names, seeds, start)
         )
         trainer = pl.Trainer(
             accelerator="gpu" if on_gpu else "cpu",
@@ -103,7 +113,7 @@ def train(
             max_steps=training.steps,
             max_epochs=-1,
             deterministic="warn" if on_gpu else None,
-            callbacks=[Progress(" ".join(names)), keeper],
+            callbacks=[Progress(" ".join(names)), keeper, *watchers],
             plugins=[LightningEnvironment(), SafetensorsIO()],
             logger=False,
             enable_progress_bar=False,
@@ -112,6 +122,16 @@ def train(
         )
         trainer.fit(ensemble, train_dataloaders=prompts, ckpt_path=path)
     return _result(ensemble, seeds, length)
+
+
+def _compiled(predictions: Predictions, backend: str, length: int) -> Predictions:
+    """Return predictions that are compiled for prompts of full length, others being too rare."""
+    compiled = torch.compile(predictions, backend=backend, dynamic=False)
+
+    def chosen(state: State, inputs: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
+        return (compiled if inputs.shape[2] == length else predictions)(state, inputs, outputs)
+
+    return chosen
 
 
 def _result(ensemble: Ensemble, seeds: Sequence[int], length: int) -> Trained:

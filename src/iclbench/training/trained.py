@@ -37,6 +37,18 @@ class Trained:
     losses: Float[torch.Tensor, "logged seed"]
     diverged: dict[int, int]
 
+    def of_seed(self, place: int) -> Trained:
+        """Return one seed of the ensemble, by its place, as an ensemble of one."""
+        seed = self.seeds[place]
+        return Trained(
+            state={name: tensor[place : place + 1] for name, tensor in self.state.items()},
+            seeds=(seed,),
+            length=self.length,
+            steps=self.steps,
+            losses=self.losses[:, place : place + 1],
+            diverged={seed: self.diverged[seed]} if seed in self.diverged else {},
+        )
+
 
 def save(trained: Trained, path: Path) -> None:
     """Write what training left to one safetensors file, whole or not at all."""
@@ -92,14 +104,38 @@ def predict(
             in memory.
         outputs: y.
     """
-    predictions = mapped(model, inputs.shape[-1], outputs.shape[-1], trained.length)
+    return _in_parts(trained, model, inputs, outputs)
+
+
+def hidden_states(
+    trained: Trained,
+    model: TrainedModel,
+    inputs: Float[torch.Tensor, "batch time p"],
+    outputs: Float[torch.Tensor, "batch time q"],
+) -> Float[torch.Tensor, "seed layer batch time width"]:
+    """Return what the readouts of every seed and layer see, of a model that has probes.
+
+    The arguments are those of ``predict``.
+    """
+    return _in_parts(trained, model, inputs, outputs, states=True)
+
+
+def _in_parts(
+    trained: Trained,
+    model: TrainedModel,
+    inputs: Float[torch.Tensor, "batch time p"],
+    outputs: Float[torch.Tensor, "batch time q"],
+    *,
+    states: bool = False,
+) -> Float[torch.Tensor, "seed layer batch time read"]:
+    run = mapped(model, inputs.shape[-1], outputs.shape[-1], trained.length, states=states)
     state = {name: tensor.to(inputs.device) for name, tensor in trained.state.items()}
     like = next(iter(state.values()))
     seeds = len(trained.seeds)
     size = max(1, WEIGHTS // (seeds * inputs.shape[1] ** 2))
     parts = zip(inputs.to(like).split(size), outputs.to(like).split(size), strict=True)
     with torch.no_grad():
-        found = [predictions(state, *(_repeated(part, seeds) for part in pair)) for pair in parts]
+        found = [run(state, *(_repeated(part, seeds) for part in pair)) for pair in parts]
     return torch.cat(found, dim=2).to(inputs)
 
 

@@ -34,17 +34,23 @@ class GPT2Network(nn.Module):
         self,
         inputs: Float[torch.Tensor, "batch time p"],
         outputs: Float[torch.Tensor, "batch time 1"],
-    ) -> Float[torch.Tensor, "layer batch time 1"]:
-        """Return the predictions after every layer; only the last is normalised before reading."""
+        states: bool = False,
+    ) -> Float[torch.Tensor, "layer batch time read"]:
+        """Return the predictions after every layer, or with ``states`` what they are read from.
+
+        That is the residual stream at x_t, after the last layer normalised.
+        """
         tokens = interleaved(inputs, outputs)
         x = self.read_in(tokens) + self.positions[: tokens.shape[1]]
-        predictions = []
-        for block, probe in zip(self.blocks[:-1], self.probes, strict=True):
+        read = []
+        for block in self.blocks:
             x = block(x)
-            predictions.append(probe(x[:, ::2].detach()))
-        x = self.blocks[-1](x)
-        predictions.append(self.readout(self.norm(x[:, ::2])))
-        return torch.stack(predictions)
+            read.append(x[:, ::2])
+        read[-1] = self.norm(read[-1])
+        if states:
+            return torch.stack(read)
+        inner = [probe(each.detach()) for probe, each in zip(self.probes, read[:-1], strict=True)]
+        return torch.stack([*inner, self.readout(read[-1])])
 
 
 class Block(nn.Module):

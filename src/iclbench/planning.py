@@ -1,0 +1,284 @@
+"""From the settings of a run to its plan."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from importlib import resources
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from iclbench.config.files import ModelFile, SolverFile, StudyFile, TaskFile, chosen
+from iclbench.config.run import Config
+from iclbench.digests import canonical, digest, digest_code, digest_settings
+from iclbench.models.trained import TrainedModel
+from iclbench.plan import Decision, Figure, Plan
+from iclbench.registry import locations
+from iclbench.settings import Settings
+from iclbench.training.examination import Examination
+
+LIBRARIES = {
+    "prompts": ("numpy", "scipy"),
+    "train": ("numpy", "scipy", "torch", "pytorch-lightning"),
+    "predict": ("numpy", "torch"),
+    "measure": ("numpy", "scipy", "torch"),
+    "examine": ("numpy", "scipy", "torch"),
+    "draw": ("numpy", "scipy", "pandas", "matplotlib", "seaborn"),
+    "decide": ("numpy", "scipy", "pandas"),
+    "report": ("pandas", "jinja2"),
+}
+"""What computes, in each stage: another version of it makes a job out of date."""
+
+
+def make_plan(config: Config) -> Plan:
+    """Return the jobs of a run.
+
+    A task and a method that cannot work together are left out here, before any job starts; the
+    reason travels with the plan of the task's comparison.
+    """
+    studies = {name: config.studies[name] for name in chosen(config.run.studies, config.studies)}
+    texts: dict[str, str] = {}
+    trained: dict[str, dict[str, int]] = {}
+    models: dict[str, ModelFile] = {}
+    compared: dict[tuple[str, str], list[str]] = {}
+    examined: dict[tuple[str, str], tuple[str, list[str]]] = {}
+    figures: dict[str, Figure] = {}
+    decisions: dict[str, Decision] = {}
+    for name, study in studies.items():
+        for task_name in chosen(study.tasks, config.tasks):
+            task = config.tasks[task_name]
+            methods, reasons = config.methods(name, task_name)
+            working = {each: file for each, file in methods.items() if each not in reasons}
+            compared[name, task_name] = []
+            jobs = trained.setdefault(task_name, {})
+            for method_name, method in working.items():
+                if isinstance(method, ModelFile) and _is_trained(method):
+                    own = study.seeds if method_name in config.variants[name] else None
+                    jobs[method_name] = own or config.scale.seeds
+                    models[method_name] = method
+                    compared[name, task_name].append(method_name)
+            texts[f"predict/{name}/{task_name}"] = _plan_of(
+                "predict",
+                _modules(task.family, *(method.method for method in working.values())),
+                study=name,
+                task=_task_settings(task_name, task),
+                methods={each: _method_settings(method) for each, method in working.items()},
+                left_out=_left_out(methods, reasons),
+                similarities=study.similarities,
+                scale=config.run.scale,
+            )
+        for measurement_name, measurement in study.measurements.items():
+            stage, modules, more = "measure", _modules(measurement), {}
+            if isinstance(measurement, Examination):
+                stage = "examine"
+                all_methods, _ = config.methods(name, measurement.of)
+                methods = {each: all_methods[each] for each in measurement.methods}
+                task = config.tasks[measurement.of]
+                modules |= _modules(task.family, *(each.method for each in methods.values()))
+                more = {
+                    "task": _task_settings(measurement.of, task),
+                    "methods": {each: _method_settings(file) for each, file in methods.items()},
+                }
+                learners = [each for each, file in methods.items() if _family(file) == "trained"]
+                examined[name, measurement_name] = (measurement.of, learners)
+            texts[f"{stage}/{name}/{measurement_name}"] = _plan_of(
+                stage,
+                modules,
+                study=name,
+                name=measurement_name,
+                measurement=_dump(measurement),
+                files={file: _digest_file(path) for file, path in measurement.files.items()},
+                root=config.run.seed,
+                scale=config.run.scale,
+                **more,
+            )
+        for figure in _figures(name, study, compared):
+            figures[figure.name] = figure
+            texts[f"draw/{figure.name}"] = _plan_of(
+                "draw",
+                [locations("figures")[figure.kind].partition(":")[0]],
+                kind=figure.kind,
+                task=figure.task,
+            )
+        claims = list(_claims(name, study, compared, config.run.scale))
+        chosen_claims = {f"{name}/{claim['name']}": [claim] for claim in claims}
+        for decided, some in (chosen_claims | ({name: claims} if claims else {})).items():
+            tables = sorted({table for claim in some for table in claim["tables"]})
+            shown = {claim["claim"]["figure"] for claim in some} & figures.keys()
+            decisions[decided] = Decision(tuple(tables), frozenset(shown))
+            texts[f"decide/{decided}"] = _plan_of(
+                "decide",
+                (),
+                study=name,
+                paper=study.paper,
+                claims=some,
+                tables=tables,
+                scale=config.run.scale,
+                root=config.run.seed,
+            )
+    page = resources.files("iclbench.claims").joinpath("page.html.j2").read_text(encoding="utf-8")
+    texts["report/scorecard"] = _plan_of("report", (), page=digest(page))
+    for task_name, jobs in trained.items():
+        task = config.tasks[task_name]
+        settings = _task_settings(task_name, task)
+        texts[f"prompts/{task_name}"] = _plan_of(
+            "prompts",
+            _modules(task.family),
+            task=settings,
+            prompts=config.scale.prompts,
+            root=config.run.seed,
+        )
+        for model_name, seeds in jobs.items():
+            model = models[model_name]
+            texts[f"train/{task_name}/{model_name}"] = _plan_of(
+                "train",
+                _modules(task.family, model.method),
+                task=settings,
+                model={"name": model_name, **_method_settings(model)},
+                seeds=seeds,
+                root=config.run.seed,
+                scale=config.run.scale,
+            )
+    return Plan(
+        tasks=sorted(trained),
+        trained={task: sorted(jobs) for task, jobs in sorted(trained.items())},
+        predicted={name: chosen(study.tasks, config.tasks) for name, study in studies.items()},
+        models=compared,
+        measured={name: list(study.measurements) for name, study in studies.items()},
+        examined=examined,
+        figures=figures,
+        decisions=decisions,
+        texts=texts,
+    )
+
+
+def _left_out(
+    methods: dict[str, ModelFile | SolverFile], reasons: dict[str, str]
+) -> dict[str, dict[str, str]]:
+    """Return the family of each method that cannot work, and the reason."""
+    return {
+        name: {"family": _family(methods[name]), "reason": reason}
+        for name, reason in reasons.items()
+    }
+
+
+def _figures(
+    name: str, study: StudyFile, models: dict[tuple[str, str], list[str]]
+) -> Iterator[Figure]:
+    tasks = [task for each, task in models if each == name]
+    for title, figure in study.figures.items():
+        if figure.is_per_task:
+            for task in tasks:
+                yield Figure(f"{title}_{task}", figure.kind, name, task, (f"{name}/{task}",))
+        else:
+            default = ["training"] if figure.kind == "training" else tasks
+            tables = _tables(name, study, figure.tables or default, models)
+            yield Figure(title, figure.kind, name, None, tables)
+
+
+def _claims(
+    name: str, study: StudyFile, models: dict[tuple[str, str], list[str]], scale: str
+) -> Iterator[dict[str, Any]]:
+    """Yield the claims and controls of a study as plain data.
+
+    One that the scale cannot decide needs no tables.
+    """
+    for control, named in ((False, study.claims), (True, study.controls)):
+        for title, claim in named.items():
+            content = _dump(claim)
+            evidence = claim.evidence if scale in claim.scales else []
+            yield {
+                "name": title,
+                "control": control,
+                "claim": content,
+                "tables": list(_tables(name, study, evidence, models)),
+                "config": digest_settings(content),
+            }
+
+
+def _tables(
+    name: str,
+    study: StudyFile,
+    named: Iterable[str],
+    models: dict[tuple[str, str], list[str]],
+) -> tuple[str, ...]:
+    """Return the tables of rows that names stand for: measurements, tasks, and all ``training``."""
+    tables: list[str] = []
+    for each in named:
+        if each == "training":
+            trained = {task: found for (study, task), found in models.items() if study == name}
+            tables += [f"training/{task}/{model}" for task in trained for model in trained[task]]
+        elif each in study.measurements:
+            tables.append(f"measured/{name}/{each}")
+        else:
+            tables.append(f"{name}/{each}")
+    return tuple(tables)
+
+
+def _family(method: ModelFile | SolverFile) -> str:
+    if isinstance(method, SolverFile):
+        return "solver"
+    return "trained" if _is_trained(method) else "constructed"
+
+
+def _is_trained(method: ModelFile | SolverFile) -> bool:
+    return isinstance(method.method, TrainedModel)
+
+
+def _task_settings(name: str, task: TaskFile) -> dict[str, Any]:
+    return {"name": name, "length": task.length, "room": task.room, "family": _dump(task.family)}
+
+
+def _method_settings(method: ModelFile | SolverFile) -> dict[str, Any]:
+    settings = {"family": _family(method), "settings": _dump(method.method)}
+    if isinstance(method, ModelFile) and method.training is not None:
+        settings["training"] = _dump(method.training)
+    return settings
+
+
+def _modules(*settings: Settings) -> set[str]:
+    """Return the modules of the kinds in use, nested ones included."""
+    found = {type(part).__module__ for part in settings}
+    for part in settings:
+        found |= _modules(*_nested([value for _, value in part]))
+    return found
+
+
+def _nested(value: Any) -> Iterator[Settings]:
+    """Yield the settings in a value: itself, or those in its lists and mappings."""
+    if isinstance(value, Settings):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _nested(list(value.values()))
+    elif isinstance(value, list | tuple | set | frozenset):
+        for each in value:
+            yield from _nested(each)
+
+
+def _dump(settings: Settings) -> dict[str, Any]:
+    return settings.model_dump(mode="json")
+
+
+def _plan_of(stage: str, modules: Iterable[str], **settings: Any) -> str:
+    """Return a job's plan: settings, the digest of its stage and of the kinds it uses, versions."""
+    content = {
+        "settings": settings,
+        "code": digest_code([f"iclbench.stages.{stage}", *modules]),
+        "versions": {library: _version(library) for library in LIBRARIES[stage]},
+    }
+    return canonical(content)
+
+
+def _digest_file(path: Path) -> str | None:
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def _version(library: str) -> str:
+    """Return the version of a library; its builds, for a CPU or a GPU, count as one."""
+    return version(library).partition("+")[0]
