@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import nn
 
-from iclbench.attention.weighted import Weighted, causal_mask
+from iclbench.attention.weighted import Weighted
 from iclbench.models.layouts import paired
 from iclbench.models.paired import Paired
 
@@ -26,19 +26,53 @@ class PairedNetwork(nn.Module):
         self,
         inputs: Float[torch.Tensor, "batch time p"],
         outputs: Float[torch.Tensor, "batch time q"],
-    ) -> Float[torch.Tensor, "layer batch time q"]:
-        """Return minus the query's label after each layer, all but the last detached."""
+        last: bool = False,
+    ) -> Float[torch.Tensor, "layer batch queries q"]:
+        """Return minus the query's label after each layer, all but the last detached.
+
+        Of all positions, or of the last alone: with ``context: prefix`` it is the only prefix then.
+        """
         context, query = paired(inputs, outputs)
-        known = causal_mask(context.shape[1], diagonal=False, device=context.device)
-        if self.has_prefixes:
-            # Row t of a new axis is the context at position t; tokens from t on are zeroed.
-            context = context[:, None] * known[..., None]
+        read = self._prefixes if self.has_prefixes else self._in_order
+        predictions = read(context, query, last)
+        # Read along the way, not trained for: only the last prediction leads back to the weights.
+        return torch.stack([*(each.detach() for each in predictions[:-1]), predictions[-1]])
+
+    def _in_order(
+        self,
+        context: Float[torch.Tensor, "batch time width"],
+        query: Float[torch.Tensor, "batch time width"],
+        last: bool,
+    ) -> list[Float[torch.Tensor, "batch queries q"]]:
         predictions = []
         for block in self.blocks:
             context, query = block(context, query)
-            predictions.append(-query[..., -self.output_dim :])
-        # Read along the way, not trained for: only the last prediction leads back to the weights.
-        return torch.stack([*(each.detach() for each in predictions[:-1]), predictions[-1]])
+            read = query[:, -1:] if last else query
+            predictions.append(-read[..., -self.output_dim :])
+        return predictions
+
+    def _prefixes(
+        self,
+        context: Float[torch.Tensor, "batch time width"],
+        query: Float[torch.Tensor, "batch time width"],
+        last: bool,
+    ) -> list[Float[torch.Tensor, "batch queries q"]]:
+        query = query[:, -1:] if last else query
+        positions, length = query.shape[-2], context.shape[-2] - 1
+        # Which tokens before the last position the last positions see: s < t.
+        ends = torch.arange(length + 1 - positions, length + 1, device=query.device)
+        known = torch.arange(length, device=query.device) < ends[:, None]
+        # Row t of a new axis is the prefix at position t; what lies between it and the query is 0.
+        tokens = context[:, None, :-1] * known[..., None]
+        tokens = torch.cat([tokens, query[..., None, :]], dim=-2)
+        predictions = []
+        for number, block in enumerate(self.blocks, start=1):
+            assert isinstance(block, Block)
+            # Nothing reads the context behind the last layer.
+            kept = tokens if number < len(self.blocks) else tokens[..., -1:, :]
+            tokens = kept + block.from_prefixes(kept, tokens[..., :-1, :], known)
+            predictions.append(-tokens[..., -1, -self.output_dim :])
+        return predictions
 
 
 class Block(nn.Module):
@@ -46,44 +80,31 @@ class Block(nn.Module):
 
     def __init__(self, settings: Paired, input_dim: int, output_dim: int) -> None:
         super().__init__()
-        self.attention = settings.attention
-        self.has_prefixes = settings.context == "prefix"
+        self.attentions = settings.attentions
         self.is_mean = settings.mean
-        self.input_dim = input_dim
-        self.is_dense = settings.value == "dense"
+        self.input_dim, self.output_dim = input_dim, output_dim
         width = input_dim + output_dim
-        seen = width if self.is_dense else input_dim
+        self.seen = width if settings.value == "dense" else input_dim
+        self.read_from = input_dim if settings.value == "labels" else 0
 
         def weights(size: int) -> nn.Parameter:
             return nn.Parameter(settings.init_std * torch.randn(settings.heads, size, size))
 
-        self.query, self.key = weights(seen), weights(seen)
-        if self.is_dense:
-            self.value = weights(width)
-        else:
-            self.value_inputs, self.value_labels = weights(input_dim), weights(output_dim)
-        gates = settings.heads * settings.attention.gates
+        self.query, self.key = weights(self.seen), weights(self.seen)
+        self.value = weights(width) if settings.value == "dense" else None
+        self.value_inputs = weights(input_dim) if settings.value == "block" else None
+        self.value_labels = None if settings.value == "dense" else weights(output_dim)
+        gates = settings.heads * sum(attention.gates for attention, _ in self.attentions)
         self.gates = nn.Linear(width, gates) if gates else None
 
     def forward(
         self,
-        context: Float[torch.Tensor, "batch *prefix time width"],
-        query: Float[torch.Tensor, "batch position width"],
-    ) -> tuple[
-        Float[torch.Tensor, "batch *prefix time width"],
-        Float[torch.Tensor, "batch position width"],
-    ]:
-        """Return the next tokens; with prefixes, each position has context tokens of its own."""
-        within = self.within_prefixes if self.has_prefixes else self.in_order
-        return within(context, query)
-
-    def in_order(
-        self,
         context: Float[torch.Tensor, "batch time width"],
         query: Float[torch.Tensor, "batch time width"],
     ) -> tuple[Float[torch.Tensor, "batch time width"], Float[torch.Tensor, "batch time width"]]:
-        """Context tokens attend to s <= t, query tokens to s < t."""
-        key, value = _project(self.key, context), self.values(context)
+        """Return the next tokens: context tokens attend to s <= t, query tokens to s < t."""
+        key = _project(self.key, context)
+        values = _project(self.values(), context[..., self.read_from :])
         gates = None
         if self.gates is not None:
             heads = len(self.query)
@@ -93,7 +114,12 @@ class Block(nn.Module):
             tokens: Float[torch.Tensor, "batch time width"], diagonal: bool
         ) -> Float[torch.Tensor, "batch time width"]:
             projected = _project(self.query, tokens)
-            total = self.attention.attend(projected, key, value, gates, diagonal=diagonal).sum(-3)
+            total = torch.zeros_like(tokens)
+            for attention, heads in self.attentions:
+                attended = attention.attend(
+                    projected[:, heads], key[:, heads], values[:, heads], gates, diagonal=diagonal
+                )
+                total = total + attended.sum(-3)
             if not self.is_mean:
                 return total
             seen = torch.arange(tokens.shape[-2], device=tokens.device) + diagonal
@@ -101,41 +127,57 @@ class Block(nn.Module):
 
         return context + received(context, True), query + received(query, False)
 
-    def within_prefixes(
+    def from_prefixes(
         self,
+        tokens: Float[torch.Tensor, "batch prefix token width"],
         context: Float[torch.Tensor, "batch prefix time width"],
-        query: Float[torch.Tensor, "batch prefix width"],
-    ) -> tuple[
-        Float[torch.Tensor, "batch prefix time width"], Float[torch.Tensor, "batch prefix width"]
-    ]:
-        """Context and query tokens of prefix t all attend to s < t."""
-        assert isinstance(self.attention, Weighted)
-        known = causal_mask(query.shape[1], diagonal=False, device=query.device)
-        tokens = torch.cat([context, query[..., None, :]], dim=-2)
-        weights = self.attention.weights(
-            _project(self.query, tokens), _project(self.key, context), known[:, None, None]
-        )
-        total = (weights @ self.values(context)).sum(-3)
+        known: Bool[torch.Tensor, "prefix time"],
+    ) -> Float[torch.Tensor, "batch prefix token width"]:
+        """Return what tokens of prefix t receive from the context tokens s < t.
+
+        Scores are x_i^T (B^T C) x_j and values are projected behind their mean: products with the
+        small matrices cost less than with tokens, and the heads of a group lie side by side.
+        """
+        products = self.query.mT @ self.key
+        values = self.values()
+        total = torch.zeros_like(tokens)
+        for attention, heads in self.attentions:
+            assert isinstance(attention, Weighted)
+            queries = _project(products[heads].mT, tokens[..., : self.seen])
+            weights = attention.weights(
+                queries.flatten(-3, -2), context[..., : self.seen], known[:, None]
+            )
+            read = weights @ context[..., self.read_from :]
+            read = read.unflatten(-2, queries.shape[-3:-1]).transpose(-3, -2).flatten(-2)
+            total = total + _rows(read, values[heads].mT.flatten(0, 1))
         if self.is_mean:
             total = total / known.sum(-1).clamp_min(1)[:, None, None]
-        tokens = tokens + total
-        return tokens[..., :-1, :], tokens[..., -1, :]
+        return total
 
-    def values(
-        self, tokens: Float[torch.Tensor, "*batch time width"]
-    ) -> Float[torch.Tensor, "*batch head time width"]:
-        """Return V_h z for every head h."""
-        if self.is_dense:
-            return _project(self.value, tokens)
-        labels = tokens[..., self.input_dim :]
-        return torch.cat(
-            [_project(self.value_inputs, tokens), _project(self.value_labels, labels)], dim=-1
-        )
+    def values(self) -> Float[torch.Tensor, "head width read"]:
+        """Return V_h, without the columns that nothing is read from."""
+        if self.value is not None:
+            return self.value
+        assert self.value_labels is not None
+        to_labels = nn.functional.pad(self.value_labels, (0, 0, self.input_dim, 0))
+        if self.value_inputs is None:
+            return to_labels
+        to_inputs = nn.functional.pad(self.value_inputs, (0, 0, 0, self.output_dim))
+        return torch.cat([to_inputs, to_labels], dim=-1)
 
 
 def _project(
-    weights: Float[torch.Tensor, "head size size"], tokens: Float[torch.Tensor, "*batch time width"]
-) -> Float[torch.Tensor, "*batch head time size"]:
+    weights: Float[torch.Tensor, "head out in"], tokens: Float[torch.Tensor, "*batch time width"]
+) -> Float[torch.Tensor, "*batch head time out"]:
     """Return W_h z, or W_h x where W_h has the size of the inputs, for every head h."""
     seen = tokens[..., : weights.shape[-1]]
-    return torch.einsum("...tj,hij->...hti", seen, weights)
+    rows = _rows(seen, weights.flatten(0, 1).mT)
+    return rows.unflatten(-1, weights.shape[:2]).transpose(-3, -2)
+
+
+def _rows(
+    tokens: Float[torch.Tensor, "*batch width"], matrix: Float[torch.Tensor, "width out"]
+) -> Float[torch.Tensor, "*batch out"]:
+    """Return the product as one of two matrices, which is faster than one of many small ones."""
+    flat = tokens.flatten(0, -2) @ matrix
+    return flat.unflatten(0, tokens.shape[:-1])

@@ -21,15 +21,15 @@ SOLVER_ITERATES = 4
 FLOOR, CEILING = 1e-4, 1e1
 REMARK = "geometric means over seeds and 95 % intervals; solvers over prompts"
 REFERENCE: dict[str, Any] = {"color": "black", "linestyle": (0, (4, 1.5)), "linewidth": 1.1}
-DASHES = {"newton": "-", "gd": (0, (1, 1))}
+SOLVERS = {"newton": "Newton", "gd_fixed": "GD"}
 
 
 @mpl.rc_context(STYLE)
 def newton_context(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """Draw the errors of trained models, at their last layer, between those of solvers' iterates.
 
-    A panel a task and solver (``newton``, ``gd``); ``ols`` or, where labels carry noise, the Bayes
-    predictor is drawn in all.
+    A panel a task and solver (``newton``, ``gd_fixed``); least squares or, where labels are noisy,
+    the Bayes predictor is drawn in all.
 
     Returns:
         The figure, and what it draws: ``value``, ``low`` and ``high`` by task, method, iterate and
@@ -48,13 +48,13 @@ def newton_context(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     panels = iter(axes)
     for task in tasks:
         here = table[table["task"] == task]
-        for solver in ("newton", "gd"):
+        for solver, short in SOLVERS.items():
             panel = next(panels)
             _set_axes(panel, here)
             own = here[here["method"] == solver]
             iterates = _spread(sorted(own["iterate"].unique()))
             for colour, iterate in zip(shades(len(iterates)), iterates, strict=True):
-                name = f"{solver.replace('gd', 'GD').replace('newton', 'Newton')} {iterate}"
+                name = f"{short} {iterate}"
                 _draw(panel, own[own["iterate"] == iterate], name, color=colour, linewidth=0.9)
             _draw_reference(panel, here)
             for place, (method, course) in enumerate(_trained(here).groupby("method")):

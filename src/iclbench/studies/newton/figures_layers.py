@@ -21,7 +21,7 @@ READOUTS = {"_retrained": "trained again", "": "trained along", "_least_squares"
 """What stands behind a model's name, and what it says of its readouts."""
 
 MARKERS = dict(zip(READOUTS, "os^", strict=True))
-NEWTON, DESCENT = "newton", "gd"
+NEWTON, DESCENT = "newton", "gd_fixed"
 LINES = 6
 """Positions are drawn at most, from few pairs to all."""
 
@@ -33,7 +33,7 @@ def newton_layers(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """Draw errors by layer beside those by iteration, and the iterates that layers are like.
 
     The model is the first, by the alphabet, whose readouts were trained again; the solvers are
-    ``newton`` and ``gd``.
+    ``newton`` and ``gd_fixed``.
 
     Returns:
         The figure, and what it draws: ``value``, ``low`` and ``high`` by metric

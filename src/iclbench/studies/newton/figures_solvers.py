@@ -1,4 +1,4 @@
-"""Solver against solver: tables of similarities, and how fast each converges."""
+"""Layers and solvers against solvers: tables of similarities, and how fast each converges."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from iclbench.studies.ckd.drawing import (
 COLUMNS = 3
 SHADING, RANGE = "viridis", Normalize(0.4, 1)
 PAIR = ["task", "method", "reference"]
+METRICS = {"similarity": "", "weight_similarity": ": weights"}
 MARKERS = ("o", "^", "s", "D", "v")
 FEWEST = 3
 """Methods with fewer iterates are not drawn."""
@@ -37,30 +38,48 @@ RATIO = 40.0
 
 @mpl.rc_context(STYLE)
 def newton_table(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
-    """Draw the similarity of errors of each pair of solvers that have iterates, as a heat map.
+    """Draw the similarity of each pair of methods that have iterates, as a heat map.
+
+    Pairs of solvers, or where there are trained models, their layers and solvers; of errors, and of
+    induced weights. Of a model whose readouts were trained again, these are drawn alone.
 
     Returns:
         The figure, and what it draws: ``value``, the mean over seeds, and ``best``, whether no
         iterate of the reference is more like this iterate of the method.
     """
-    keys = [*PAIR, "iterate", "reference_iterate"]
-    table = of_metric(rows, "similarity").groupby(keys)["value"].mean(skipna=False).reset_index()
+    group = ["metric", "family", *PAIR]
+    found = pd.concat([of_metric(rows, metric) for metric in METRICS])
+    found = found[~found["method"].isin(_other_readouts(found["method"]))]
+    keys = [*group, "iterate", "reference_iterate"]
+    table = found.groupby(keys)["value"].mean(skipna=False).reset_index()
     for column in ("iterate", "reference_iterate"):
-        table = table[table.groupby(PAIR)[column].transform("nunique") >= FEWEST]
-    best = table.groupby([*PAIR, "iterate"])["value"].transform("max")
+        table = table[table.groupby(group)[column].transform("nunique") >= FEWEST]
+    best = table.groupby([*group, "iterate"])["value"].transform("max")
     table = table.assign(best=table["value"] == best).reset_index(drop=True)
-    pairs = list(table[PAIR].drop_duplicates().itertuples(index=False, name=None))
+    pairs = [tuple(map(str, names)) for names, _ in table.groupby(group)]
+    panels = [points for _, points in table.groupby(group)]
 
     layout = _layout(height=1.45)
-    titles = [_words(task) for task, _, _ in pairs] or [""]
-    figure, axes = make_panels(titles, COLUMNS, layout, "Solvers against solvers", rows, table)
-    for panel, (task, method, reference) in zip(axes, pairs, strict=False):
-        chosen = (table["method"] == method) & (table["reference"] == reference)
-        _draw_pair(panel, table[chosen & (table["task"] == task)])
+    titles = [_words(task) + METRICS[metric] for metric, _, task, _, _ in pairs] or [""]
+    is_trained = bool((table["family"] == "trained").any())
+    title = "Layers against iterations" if is_trained else "Solvers against solvers"
+    figure, axes = make_panels(titles, COLUMNS, layout, title, rows, table)
+    for panel, points, names in zip(axes, panels, pairs, strict=False):
+        _draw_pair(panel, points)
+        _, family, _, method, reference = names
         panel.set_xlabel(f"{_words(reference)}, iteration", labelpad=1)
-        panel.set_ylabel(f"{_words(method)}, iteration", labelpad=2)
+        iterate = "layer" if family == "trained" else "iteration"
+        name = method.removesuffix("_retrained")
+        panel.set_ylabel(f"{_words(name)}, {iterate}", labelpad=2)
     _shading_key(figure)
     return figure, table
+
+
+def _other_readouts(methods: pd.Series) -> set[str]:
+    """Return the names of models whose readouts were trained again, and of other readouts."""
+    again = methods[methods.str.endswith("_retrained")].unique()
+    models = [name.removesuffix("_retrained") for name in again]
+    return {*models, *(f"{model}_least_squares" for model in models)}
 
 
 @mpl.rc_context(STYLE)
@@ -149,7 +168,7 @@ def _shading_key(figure: Figure) -> None:
     bar = figure.colorbar(
         ScalarMappable(RANGE, SHADING), cax=box, orientation="horizontal", extend="min"
     )
-    bar.set_label("similarity of errors, SimE; a dot: best match of a row", labelpad=1)
+    bar.set_label("similarity; a dot: best match of a row", labelpad=1)
 
 
 def _draw_counts(axes: Axes, counts: pd.DataFrame) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from jaxtyping import Float
 from pydantic import Field, model_validator
 
-from iclbench.attention.kernels import Kernel
+from iclbench.attention.kernels import Kernel, KernelSum, KernelTerm
 from iclbench.capabilities import Fact
 from iclbench.streams import stream
 from iclbench.tasks.draws import haar_matrices, unit_vectors
@@ -38,12 +38,19 @@ class GaussianProcess(Family):
     many pairs. (At T = 15 the labels' covariance then differs from K_+ of all 15 points by 9 % in
     Frobenius norm.)
 
+    With ``whitened`` the covariance of two labels is kappa(xi_s, xi_t), so that turning all xi
+    together changes nothing: the symmetry under which Theorem 1 of the paper has its stationary
+    points. With kappa(x_s, x_t) it holds for Sigma = I alone.
+
     Drawn, in this order: xi, then one normal number a label. Truth: none.
     Source: Cheng et al. 2024 (arXiv 2312.06528), experiments; the law in turn is derived.
     """
 
     kind: Literal["gaussian_process"] = Field(description="labels of a Gaussian process, no noise")
-    kernel: Kernel = Field(description="covariance of two labels as a function of their inputs")
+    kernel: Annotated[Kernel | KernelSum, Field(discriminator="kind")] = Field(
+        description="covariance of two labels as a function of their inputs: a kernel, or a sum of "
+        "kernels of some coordinates each"
+    )
     spectrum: tuple[float, ...] = Field(
         default=(1.0, 1.0, 0.25, 2.25, 1.0),
         min_length=1,
@@ -53,18 +60,37 @@ class GaussianProcess(Family):
     covariance_seed: int = Field(
         default=0, ge=0, description="seed of the eigenbasis U, the same for every prompt"
     )
+    whitened: bool = Field(
+        default=False, description="whether the kernel is of Sigma^{-1/2} x, in place of x"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> GaussianProcess:
         if min(self.spectrum) <= 0:
             raise ValueError(f"spectrum: {min(self.spectrum)} is not a positive eigenvalue")
-        largest = self.kernel.scale * max(self.spectrum)
-        if self.kernel.kind == "exponential" and largest > _LARGEST_EXPONENT:
-            raise ValueError(
-                f"kernel.scale: {self.kernel.scale} gives labels of variance up to "
-                f"exp({largest:g}); give at most {_LARGEST_EXPONENT / max(self.spectrum):g}"
-            )
+        for term in self._terms:
+            numbers = term.coordinates or (1.0,)
+            if term.coordinates is not None and len(numbers) != self.input_dim:
+                raise ValueError(
+                    f"coordinates: {len(numbers)} numbers for inputs of dimension "
+                    f"{self.input_dim}; give one a coordinate"
+                )
+            square = 1.0 if self.whitened else max(self.spectrum)
+            square *= max(number**2 for number in numbers)
+            largest = term.kernel.scale * square
+            if term.kernel.kind == "exponential" and largest > _LARGEST_EXPONENT:
+                raise ValueError(
+                    f"kernel.scale: {term.kernel.scale} gives labels of variance up to "
+                    f"exp({largest:g}); give at most {_LARGEST_EXPONENT / square:g}"
+                )
         return self
+
+    @property
+    def _terms(self) -> tuple[KernelTerm, ...]:
+        """The terms of the kernel, which is one itself if it is no sum."""
+        if isinstance(self.kernel, KernelSum):
+            return self.kernel.terms
+        return (KernelTerm(kernel=self.kernel),)
 
     @property
     def input_dim(self) -> int:
@@ -85,10 +111,10 @@ class GaussianProcess(Family):
 
     @property
     def output_power(self) -> float | None:
-        """Scale × mean eigenvalue of Sigma for the linear kernel; no closed form for the others."""
-        if self.kernel.kind != "linear":
+        """Scale × mean of |x|^2 (of |xi|^2) for the linear kernel; for others no closed form."""
+        if not isinstance(self.kernel, Kernel) or self.kernel.kind != "linear":
             return None
-        return float(self.kernel.scale * np.mean(self.spectrum))
+        return float(self.kernel.scale * (1 if self.whitened else np.mean(self.spectrum)))
 
     @property
     def covariance_root(self) -> Float[np.ndarray, "d d"]:
@@ -99,14 +125,11 @@ class GaussianProcess(Family):
 
     def gram(self, inputs: Float[np.ndarray, "batch time p"]) -> Float[np.ndarray, "batch time t"]:
         """Return K, the kernel at every pair of inputs of a prompt."""
-        products = self.kernel.scale * (inputs @ inputs.mT)
-        match self.kernel.kind:
-            case "linear":
-                return products
-            case "relu":
-                return np.maximum(products, 0)
-            case "exponential":
-                return np.exp(products)
+        if self.whitened:
+            inputs = inputs @ np.linalg.inv(self.covariance_root)
+        return sum(
+            (_gram(term, inputs) for term in self._terms), start=np.zeros((1, 1, 1), inputs.dtype)
+        )
 
     def conditionals(
         self, inputs: Float[np.ndarray, "batch time p"]
@@ -120,8 +143,8 @@ class GaussianProcess(Family):
             The weights, strictly lower triangular, and the variances.
         """
         gram = self.gram(inputs)
-        law = _indefinite_conditionals if self.kernel.kind == "relu" else _conditionals
-        return law(gram)
+        is_indefinite = any(term.kernel.kind == "relu" for term in self._terms)
+        return _indefinite_conditionals(gram) if is_indefinite else _conditionals(gram)
 
     def sample(self, rng: np.random.Generator, batch: int, length: int) -> Prompts:
         """Draw the inputs and the labels of every prompt."""
@@ -137,6 +160,23 @@ class GaussianProcess(Family):
         """Return the conditional mean of each label given those before it."""
         weights, _ = self.conditionals(prompts.inputs)
         return weights @ prompts.outputs
+
+
+def _gram(
+    term: KernelTerm, inputs: Float[np.ndarray, "batch time p"]
+) -> Float[np.ndarray, "batch time t"]:
+    """Return w kappa(G x_s, G x_t); ``Kernel.gram``, without torch."""
+    if term.coordinates is not None:
+        inputs = inputs * np.array(term.coordinates)
+    products = term.kernel.scale * (inputs @ inputs.mT)
+    match term.kernel.kind:
+        case "linear":
+            values = products
+        case "relu":
+            values = np.maximum(products, 0)
+        case "exponential":
+            values = np.exp(products)
+    return term.weight * values
 
 
 def _conditionals(

@@ -20,15 +20,17 @@ class LinearRegression(Family):
 
     Sigma = U diag(e) U^T with U Haar on O(d), drawn for every prompt; e is ``condition`` for the
     first floor(d/2) eigenvalues and 1 for the rest, both scaled to the trace d. At condition 1,
-    Sigma = I. A sparse w keeps ``nonzeros`` of its coordinates, chosen uniformly.
+    Sigma = I. Uniform inputs have x_t ~ U([-a/2, a/2]^d) instead, of covariance a^2/12 I, with the
+    ``width`` a. A sparse w keeps ``nonzeros`` of its coordinates, chosen uniformly.
 
     Drawn, in this order: w, the kept coordinates (sparse only), U (condition > 1 only), x, the
     noise (always, so that only the noise differs between noise levels).
     Truth: ``w`` (batch, d), and ``covariance`` (batch, d, d) where the condition is above 1.
 
     Sources: Garg et al. 2022 (arXiv 2208.01066) for the isotropic, noisy and sparse tasks; Fu et
-    al. 2024 (arXiv 2310.17086) for the ill-conditioned one. The text of the latter draws U for
-    every sequence, as we do, its code once a batch; only its code scales the trace.
+    al. 2024 (arXiv 2310.17086) for the ill-conditioned one, whose text draws U for every sequence,
+    as we do, its code once a batch; only its code scales the trace. Von Oswald et al. 2023
+    (arXiv 2212.07677) for uniform inputs; their code has a = 1, its docstring says a = 2.
     """
 
     kind: Literal["linear"] = Field(description="y_t = <w, x_t> + noise, w ~ N(0, I)")
@@ -39,6 +41,12 @@ class LinearRegression(Family):
         le=1e8,
         description="condition number of the inputs' covariance: half its eigenvalues are this "
         "many times the others, and its trace is d",
+    )
+    inputs: Literal["normal", "uniform"] = Field(
+        default="normal", description="the law of x_t: normal, or uniform on a cube around 0"
+    )
+    width: float | None = Field(
+        default=None, gt=0, le=1000, description="a, the length of the cube's edges; uniform only"
     )
     noise: float = Field(default=0.0, ge=0, le=100, description="standard deviation of the labels")
     nonzeros: int | None = Field(
@@ -56,6 +64,16 @@ class LinearRegression(Family):
             raise ValueError(
                 f"condition: {self.condition} needs at least two eigenvalues, but dim is 1; raise "
                 "dim or leave condition out"
+            )
+        if (self.inputs == "uniform") != (self.width is not None):
+            raise ValueError(
+                f"inputs: {self.inputs} with width: {self.width}; a width belongs to uniform "
+                "inputs, so give both or neither"
+            )
+        if self.inputs == "uniform" and self.condition > 1:
+            raise ValueError(
+                f"condition: {self.condition} is of normal inputs, but inputs is uniform; leave "
+                "one of them out"
             )
         return self
 
@@ -77,8 +95,13 @@ class LinearRegression(Family):
 
     @property
     def output_power(self) -> float:
-        """Dimension (or nonzeros) + noise^2: the trace of Sigma is d, its mean over U is I."""
-        return float(self.nonzeros or self.dim) + self.noise**2
+        """Dimension (or nonzeros) times the variance of a coordinate of x, plus noise^2.
+
+        The variance is 1 of normal inputs (the trace of Sigma is d, its mean over U is I) and
+        a^2 / 12 of uniform ones.
+        """
+        variance = 1.0 if self.width is None else self.width**2 / 12
+        return (self.nonzeros or self.dim) * variance + self.noise**2
 
     def sample(self, rng: np.random.Generator, batch: int, length: int) -> Prompts:
         """Draw w, Sigma and the pairs of every prompt."""
@@ -94,6 +117,8 @@ class LinearRegression(Family):
             U = haar_matrices(rng, batch, self.dim)
             truth["covariance"] = (U * e) @ U.mT
             inputs = rng.standard_normal((batch, length, self.dim)) @ (U * np.sqrt(e)).mT
+        elif self.width is not None:
+            inputs = self.width * (rng.random((batch, length, self.dim)) - 0.5)
         else:
             inputs = rng.standard_normal((batch, length, self.dim))
         clean = inputs @ w[..., None]
@@ -102,7 +127,8 @@ class LinearRegression(Family):
 
     def bayes(self, prompts: Prompts) -> Float[np.ndarray, "batch time q"] | None:
         """Return <posterior mean of w, x_t>: least squares of minimum norm, or ridge regression
-        with penalty noise^2. None for sparse w, whose posterior is not Gaussian.
+        with penalty noise^2, whatever the law of x. None for sparse w, whose posterior is not
+        Gaussian.
         """
         if self.nonzeros is not None:
             return None
