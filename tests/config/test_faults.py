@@ -332,34 +332,3 @@ def test_a_scale_that_changes_the_kind_replaces_its_settings(folder):
         SCALE + "tasks: {orbit: {dynamics: {kind: periodic, dim: 4, period: 3}}}\n"
     )
     assert read_config(RUN, folder).tasks["orbit"].family.kind == "periodic"
-
-
-VARIANT = "variants: {mine: {of: tiny, model: {layers: 3}, training: {steps: 99, batch: 7}}}\n"
-
-
-def variant(folder, scale=""):
-    (folder / "studies" / "main.yaml").write_text(STUDY + VARIANT)
-    (folder / "scales" / "small.yaml").write_text(SCALE + scale)
-    return read_config(RUN, folder).variants["main"]["mine"]
-
-
-def test_a_variant_is_its_file_otherwise_set(folder):
-    found = variant(folder)
-    assert (found.model.layers, found.model.width) == (3, 16)
-    assert (found.training.steps, found.training.batch) == (99, 7)
-    assert found.training.learning_rate == 1e-3
-
-
-def test_a_scale_says_how_a_variant_is_trained_and_not_what_it_is(folder):
-    found = variant(
-        folder, "models: {tiny: {model: {layers: 5, width: 8}, training: {steps: 4}}}\n"
-    )
-    assert (found.model.layers, found.model.width) == (3, 8)
-    assert (found.training.steps, found.training.batch) == (4, 7)
-
-
-def test_a_scale_leaves_a_variant_out(folder):
-    (folder / "studies" / "main.yaml").write_text(STUDY + VARIANT)
-    text = SCALE + "studies: {main: {variants: {mine: null}}}\n"
-    (folder / "scales" / "small.yaml").write_text(text)
-    assert read_config(RUN, folder).variants["main"] == {}

@@ -9,16 +9,6 @@ MEASURED = [
 ]
 
 
-def prompts_examined(wildcards):
-    task, _ = PLAN.examined[tuple(wildcards.measured.split("/"))]
-    return f"results/prompts/{task}.safetensors"
-
-
-def models_examined(wildcards):
-    task, models = PLAN.examined[tuple(wildcards.measured.split("/"))]
-    return [f"results/models/{task}/{model}.safetensors" for model in models]
-
-
 rule measure:
     input:
         plan=plan_of("measure/{measured}"),

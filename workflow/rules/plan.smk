@@ -83,6 +83,16 @@ def models_of(wildcards):
     return [f"results/models/{wildcards.task}/{model}.safetensors" for model in models]
 
 
+def prompts_examined(wildcards):
+    task, _ = PLAN.examined[tuple(wildcards.measured.split("/"))]
+    return f"results/prompts/{task}.safetensors"
+
+
+def models_examined(wildcards):
+    task, models = PLAN.examined[tuple(wildcards.measured.split("/"))]
+    return [f"results/models/{task}/{model}.safetensors" for model in models]
+
+
 def rows_of(wildcards):
     tables = PLAN.figures[wildcards.figure].tables
     return [f"results/metrics/{table}.parquet" for table in tables]

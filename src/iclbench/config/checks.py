@@ -27,11 +27,11 @@ def clashes(rooms: dict[str, dict[str, Any]], root: Path) -> Iterator[Fault]:
         file = str(root / "studies" / f"{study}.yaml")
         if study in ("training", "measured", "scorecard"):
             yield Fault(file, "", f"results are filed under {study!r} already; rename the file")
-        for name, variant in settings.variants.items():
-            if variant is not None and name in taken:
+        for name in settings.variants:
+            if name in taken:
                 message = f"{name!r} is {taken[name]} already; rename the variant"
                 yield Fault(file, f"variants.{name}", message)
-            elif variant is not None:
+            else:
                 taken[name] = f"a variant in {file}"
         tasks = chosen(settings.tasks, rooms["tasks"])
         for name in settings.measurements.keys() & {"training", *tasks}:
@@ -123,7 +123,6 @@ def unknown_names(
         lists += [
             (origins[name], ("variants", each, "tasks"), "tasks", variant.tasks)
             for each, variant in study.variants.items()
-            if variant is not None
         ]
     for origin, place, room, names in lists:
         for position, name in enumerate(() if names == "all" else names):

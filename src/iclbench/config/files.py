@@ -174,7 +174,8 @@ class StudyFile(Settings):
     """config/studies/NAME.yaml: what a study runs and measures, draws of it, and claims.
 
     Its methods run on its tasks, on the same prompts; its measurements are what it measures beyond
-    that. Figures and claims are queries on the rows of both.
+    that. Figures and claims are queries on the rows of both. A scale leaves a variant, a
+    measurement or a figure out by null; a figure then draws what is left of what it draws.
     """
 
     summary: Summary
@@ -190,9 +191,8 @@ class StudyFile(Settings):
     tasks: Names = Field(default=[])
     models: Names = Field(default=[])
     solvers: Names = Field(default=[])
-    variants: dict[Name, Variant | None] = Field(
-        default={},
-        description="methods of this study alone, by name; a scale leaves one out by null",
+    variants: dict[Name, Variant] = Field(
+        default={}, description="methods of this study alone, by name"
     )
     similarities: list[Literal["errors", "predictions"]] = Field(
         default=["errors"], description="what is compared between every two methods, by its cosine"

@@ -26,6 +26,9 @@ M = TypeVar("M", bound=BaseModel)
 LARGEST_FILE = 1_000_000
 """Bytes; a settings file beyond this is refused unread."""
 
+LEFT_OUT_BY_NULL = ("variants", "measurements", "figures")
+"""What of a study a scale leaves out where it says null."""
+
 OVERLAID: dict[str, type[BaseModel]] = {
     "tasks": TaskFile,
     "models": ModelFile,
@@ -128,9 +131,11 @@ def read_config(run: Mapping[str, Any], root: Path, source: str = "config.yaml")
                 (scale_file, (room, name), overlay.get(name, {})),
             ]
             origin = _origin(layers)
+            merged = _merged(*(layer for *_, layer in layers))
             if room == "studies":
                 origins[name] = origin
-            value = _validated(model, _merged(*(layer for *_, layer in layers)), origin, faults)
+                faults.extend(_left_out(merged, base, origin))
+            value = _validated(model, merged, origin, faults)
             if value is not None:
                 rooms[room][name] = value
     variants = {
@@ -150,6 +155,36 @@ def read_config(run: Mapping[str, Any], root: Path, source: str = "config.yaml")
     return config
 
 
+def _left_out(study: dict[str, Any], base: Mapping[str, Any], origin: Origin) -> Iterator[Fault]:
+    """Take out of a study what its scale says null for, and figures that draw nothing else.
+
+    Yields:
+        A fault for every such name that the study's file does not have.
+    """
+    gone: dict[str, set[str]] = {}
+    for key in LEFT_OUT_BY_NULL:
+        own, laid = base.get(key), study.get(key)
+        if not isinstance(own, dict) or not isinstance(laid, dict):
+            continue
+        gone[key] = {name for name, value in laid.items() if value is None} - {
+            name for name, value in own.items() if value is None
+        }
+        for name in sorted(gone[key] - own.keys()):
+            message = f"there is no {name!r} to leave out; {nearest(name, own)}"
+            yield fault_at(origin, (key, name), message)
+        study[key] = {name: value for name, value in laid.items() if name not in gone[key]}
+    measurements = gone.get("measurements", set())
+    for name, figure in list(study["figures"].items()) if "figures" in gone else []:
+        tables = figure.get("from") if isinstance(figure, dict) else None
+        if not isinstance(tables, list) or not measurements.intersection(map(str, tables)):
+            continue
+        left = [table for table in tables if table not in measurements]
+        if left:
+            study["figures"][name] = {**figure, "from": left}
+        else:
+            del study["figures"][name]
+
+
 def _variants(
     study: StudyFile,
     origin: Origin,
@@ -160,8 +195,6 @@ def _variants(
     """Return a study's own methods: files of models and solvers, otherwise set."""
     found: dict[str, ModelFile | SolverFile] = {}
     for name, variant in study.variants.items():
-        if variant is None:
-            continue
         said = variant.model_dump(include={"model", "solver", "training"}, exclude_defaults=True)
         if variant.of is None:
             room = "solvers" if variant.solver else "models"

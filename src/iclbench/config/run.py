@@ -38,8 +38,7 @@ class Config:
         methods |= {name: self.models[name] for name in chosen(settings.models, self.models)}
         methods |= {name: self.solvers[name] for name in chosen(settings.solvers, self.solvers)}
         for name, method in self.variants[study].items():
-            variant = settings.variants[name]
-            if variant is not None and task in chosen(variant.tasks, self.tasks):
+            if task in chosen(settings.variants[name].tasks, self.tasks):
                 methods[name] = method
         facts = self.tasks[task].family.facts
         reasons = {name: why_not(method.needs, facts) for name, method in methods.items()}
