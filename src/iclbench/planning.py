@@ -23,7 +23,7 @@ LIBRARIES = {
     "prompts": ("numpy", "scipy"),
     "train": ("numpy", "scipy", "torch", "pytorch-lightning"),
     "predict": ("numpy", "torch"),
-    "measure": ("numpy", "scipy", "torch"),
+    "measure": ("numpy", "scipy", "scikit-learn", "torch"),
     "examine": ("numpy", "scipy", "torch"),
     "draw": ("numpy", "scipy", "pandas", "matplotlib", "seaborn"),
     "decide": ("numpy", "scipy", "pandas"),

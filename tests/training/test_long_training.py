@@ -6,12 +6,17 @@ import sys
 from pathlib import Path
 
 import torch
+import yaml
 
+from iclbench.config.reading import read_config
 from iclbench.models.gpt2 import GPT2
+from iclbench.streams import stream
 from iclbench.tasks.regression.linear import LinearRegression
 from iclbench.training.settings import Training
 from iclbench.training.train import train
+from iclbench.training.trained import hidden_states, predict
 
+ROOT = Path(__file__).parents[2]
 LINEAR = LinearRegression(kind="linear", dim=6)
 SMALL = GPT2(kind="gpt2", layers=2, width=16, heads=2)
 PLAN = Training.model_validate(
@@ -75,3 +80,21 @@ def test_a_slice_of_a_long_training_goes_on_where_it_stood(tmp_path):
     assert left
     for name, part in whole.state.items():
         torch.testing.assert_close(part, resumed.state[name], rtol=0, atol=0)
+
+
+def test_the_models_of_newtons_paper_train_and_show_their_layers(tmp_path):
+    run = yaml.safe_load((ROOT / "config.yaml").read_text()) | {"scale": "paper"}
+    config = read_config(run, ROOT / "config")
+    task, file = config.tasks["linear"], config.variants["newton"]["newton_gpt2"]
+    model = file.model
+    assert (model.layers, model.heads, model.width) == (12, 8, 256)
+    assert (task.length, task.family.input_dim) == (41, 20)
+    assert (file.training.precision, file.training.compile) == ("bf16-mixed", "inductor")
+    short = file.training.model_copy(update={"steps": 3, "batch": 4, "compile": None})
+    args = (task.family, task.length, model, short, ("a",), (0,), tmp_path, "f")
+    trained = train(*args, device="cpu")
+    assert trained.losses.isfinite().all()
+    prompts = task.family.sample(stream("test"), 2, task.length)
+    x, y = torch.from_numpy(prompts.inputs), torch.from_numpy(prompts.outputs)
+    assert hidden_states(trained, model, x, y).shape == (1, 12, 2, 41, 256)
+    assert predict(trained, model, x, y).isfinite().all()

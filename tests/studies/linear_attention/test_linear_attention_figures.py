@@ -16,7 +16,11 @@ from iclbench.records import make_rows
 from iclbench.solvers.averaging import Averaging
 from iclbench.solvers.least_squares import LeastSquares
 from iclbench.studies.linear_attention.baselines import Baselines
-from iclbench.studies.linear_attention.figures_garg import garg_baselines, garg_prompts
+from iclbench.studies.linear_attention.figures_garg import (
+    LINES,
+    garg_baselines,
+    garg_prompts,
+)
 from iclbench.studies.linear_attention.figures_layers import linear_self_attention
 from iclbench.studies.linear_attention.prompts import Prompts
 from iclbench.tasks.regression.linear import LinearRegression
@@ -196,6 +200,33 @@ def test_curves_are_means_over_seeds_with_the_ends_of_their_intervals(rows):
             assert row[column] == pytest.approx(values.mean())
 
 
+def test_a_key_is_no_wider_than_one_panel(rows):
+    source = rows["garg_baselines"]
+    source = source[source["task"] == "baselines_linear"]
+    ols = source[source["method"] == "ols"]
+    figure, _ = garg_baselines(pd.concat([source, ols.assign(method="nearest_neighbours")]))
+    assert len(figure.axes) == 1
+    assert_inside(figure)
+
+
+def test_panels_of_baselines_stand_in_order_and_a_long_key_fits(rows):
+    source = rows["garg_baselines"]
+    linear = source[source["task"] == "baselines_linear"]
+    tables = [linear.assign(task=f"baselines_{name}") for name in ("decision_tree", "zeta")]
+    ols = linear[linear["method"] == "ols"]
+    tables += [ols.assign(method=name) for name in LINES if name not in METHODS]
+    figure, _ = garg_baselines(pd.concat([*tables, source], ignore_index=True))
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles == ["linear", "relu network", "decision tree", "zeta"]
+    assert_inside(figure)
+    key, lowest = figure.legends[0], figure.axes[-1]
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    assert len(key.get_texts()) == len(LINES) + 1
+    assert key.get_window_extent(renderer).y1 < lowest.get_tightbbox(renderer).y0
+    looks = [(str(look["color"]), str(look["linestyle"])) for look in LINES.values()]
+    assert len(set(looks)) == len(looks)
+
+
 def test_there_is_a_panel_for_every_kind_of_prompt(rows):
     figure, table = garg_prompts(rows["garg_prompts"])
     assert set(table["panel"]) == set(KNOWN)
@@ -204,7 +235,7 @@ def test_there_is_a_panel_for_every_kind_of_prompt(rows):
     assert titles[0] == "standard"
     assert titles[-2:] == ["x × 1/3", "w × 3"]
     names = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert sorted(names) == ["averaging", "garg gpt2", "least squares"]
+    assert sorted(names) == ["averaging", "least squares", "trained GPT-2"]
 
 
 def test_losses_in_training_are_over_those_of_gradient_descent(rows):

@@ -116,7 +116,7 @@ def test_a_seed_more_changes_no_other() -> None:
     "method", ["kind: kaczmarz", "{kind: ridge, penalty: 0.5}", "kind: nearest_neighbours"]
 )
 def test_another_method_is_a_line(method: str) -> None:
-    table = shipped()["measurements"]["isotropic"] | {"seeds": 1, "prompts": 4}
+    table = shipped()["measurements"]["solvers_isotropic"] | {"seeds": 1, "prompts": 4}
     line = yaml.safe_load(method)
     assert line["kind"] not in {each["kind"] for each in table["methods"].values()}
     table["methods"] = {"newton": table["methods"]["newton"], "another": line}

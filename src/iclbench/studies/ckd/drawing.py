@@ -126,7 +126,8 @@ def panels_of(
         footer=footer,
     )
     figure, axes = make_panels(list(titles) or [""], columns, layout, title, rows, table)
-    note(figure, f"{remark} over {rows['seed'].nunique()} seeds")
+    seeds = rows["seed"].nunique()
+    note(figure, f"{remark} over {seeds} {'seed' if seeds == 1 else 'seeds'}")
     return figure, axes
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice, repeat
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -27,6 +28,7 @@ from iclbench.studies.functional_gd.descents import (
     similarities,
 )
 from iclbench.studies.functional_gd.problems import SPECTRUM, Spectrum, process
+from iclbench.tasks.draws import unit_vectors
 
 KINDS = ("linear", "relu", "exponential", "softmax")
 KERNELS = ("linear", "relu", "exponential")
@@ -91,8 +93,8 @@ class Construction(Measurement):
         for seed in range(self.seeds):
             own = {**labels, "family": "constructed", "seed": seed}
             yield from self._layer_by_layer((*names, "layers", str(seed)), own, seed)
-            yield from self._in_the_limit((*names, "limit", str(seed)), own, seed)
             yield from self._bayes_losses((*names, "bayes", str(seed)), own, seed)
+        yield from self._in_the_limit((*names, "limit"), {**labels, "family": "constructed"})
 
     def _layer_by_layer(
         self, names: tuple[str, ...], labels: Mapping[str, Any], seed: int
@@ -121,8 +123,7 @@ class Construction(Measurement):
                 yield rows("weights_gap", _gap(shipped - descend_in_weights(x, y, steps)))
 
             steps = rng.uniform(0.5, 1.5, self.layers) / bound
-            heads = _layers(kind, torch.from_numpy(steps), x, y)
-            built = np.stack([next(heads) for _ in range(self.layers)])
+            built = np.stack(list(islice(_layers(kind, iter(steps), x, y), self.layers)))
             followed = descend(weights, y, steps)
             yield rows("context_gap", _gap(built[..., :-1] - (y - followed)[..., :-1]))
             if kind in KERNELS:
@@ -158,46 +159,44 @@ class Construction(Measurement):
         )
 
     def _in_the_limit(
-        self, names: tuple[str, ...], labels: Mapping[str, Any], seed: int
+        self, names: tuple[str, ...], labels: Mapping[str, Any]
     ) -> Iterator[pd.DataFrame]:
-        own = {**labels, "method": "exponential"}
-        task = process(Kernel(kind="exponential"), self.spectrum, seed)
-        drawn = task.sample(stream(*names, "prompts"), self.prompts, self.few + 1)
-        x, y = drawn.inputs, drawn.outputs[..., 0]
-        gram = task.gram(x)
-        largest = np.linalg.eigvalsh(gram[:, :-1, :-1])[:, -1]
-        bayes = task.bayes(drawn)[:, -1, 0]
-        layers = _layers("exponential", torch.from_numpy(1 / largest).expand(10**6, -1), x, y)
-        found = {
-            depth: labels_after[..., -1]
-            for depth, labels_after in zip(range(1, self.depths[-1] + 1), layers, strict=False)
-            if depth in self.depths
-        }
-        gaps = np.abs(np.stack([-found[depth] - bayes for depth in self.depths]))
-        for metric, value in (
-            ("bayes_gap", gaps.max(1)),
-            ("bayes_gap_median", np.median(gaps, axis=1)),
-        ):
-            yield make_rows(
-                own, metric=metric, iterate=np.array(self.depths), value=value, n=self.prompts
-            )
+        own = {**labels, "method": "exponential", "seed": 0}
+        tasks = [process(Kernel(kind="exponential"), self.spectrum, s) for s in range(self.seeds)]
+        drawn = [
+            task.sample(stream(*names, seed), self.prompts, self.few + 1)
+            for seed, task in enumerate(tasks)
+        ]
+        x = np.concatenate([prompts.inputs for prompts in drawn])
+        y = np.concatenate([prompts.outputs for prompts in drawn])[..., 0]
+        bayes = np.stack(
+            [task.bayes(each)[:, -1, 0] for task, each in zip(tasks, drawn, strict=True)]
+        )
+        by_seed = (self.seeds, self.prompts)
+
+        context = x[:, :-1]
+        largest = np.linalg.eigvalsh(tasks[0].gram(context))[:, -1]
+        layers = _layers("exponential", torch.from_numpy(1 / largest), x, y)
+        for depth, found in zip(range(1, self.depths[-1] + 1), layers, strict=False):
+            if depth not in self.depths:
+                continue
+            gap = np.abs(-found[:, -1].reshape(by_seed) - bayes)
+            at: dict[str, Any] = {"iterate": depth, "seed": np.arange(self.seeds)}
+            at["n"] = self.prompts
+            yield make_rows(own, metric="bayes_gap", value=gap.max(1), **at)
+            yield make_rows(own, metric="bayes_gap_median", value=np.median(gap, axis=1), **at)
+
         for percent in self.percents:
-            eta = torch.from_numpy(percent / 50 / largest).expand(self.contractions, -1)
-            residuals = np.stack(list(_layers("exponential", eta, x, y)))[..., :-1]
-            norms = np.linalg.norm(np.concatenate([y[None, :, :-1], residuals]), axis=-1)
+            eta = torch.from_numpy(percent / 50 / largest)
+            layers = islice(_layers("exponential", eta, x, y), self.contractions)
+            residuals = np.stack([y, *layers])[..., :-1]
+            norms = np.linalg.norm(residuals, axis=-1).reshape(-1, *by_seed)
             ratios = norms[1:] / norms[:-1]
-            for metric, value in (
-                ("largest_residual_ratio", ratios.max()),
-                ("last_residual_ratio", ratios[-1].min()),
-            ):
-                yield make_rows(
-                    own,
-                    metric=metric,
-                    iterate=self.contractions,
-                    reference_iterate=percent,
-                    value=value,
-                    n=self.prompts,
-                )
+            at = {"iterate": self.contractions, "reference_iterate": percent}
+            at |= {"seed": np.arange(self.seeds), "n": self.prompts}
+            largest_ratio, last_ratio = ratios.max((0, 2)), ratios[-1].min(1)
+            yield make_rows(own, metric="largest_residual_ratio", value=largest_ratio, **at)
+            yield make_rows(own, metric="last_residual_ratio", value=last_ratio, **at)
 
     def _bayes_losses(
         self, names: tuple[str, ...], labels: Mapping[str, Any], seed: int
@@ -205,8 +204,9 @@ class Construction(Measurement):
         counts = np.array(self.counts)
         for kind in KERNELS:
             task = process(Kernel(kind=kind), self.spectrum, seed)
-            drawn = task.sample(stream(*names, kind), self.sampled, self.counts[-1] + 1)
-            variances = task.conditionals(drawn.inputs)[1][:, counts]
+            length, dim = self.counts[-1] + 1, task.input_dim
+            xi = unit_vectors(stream(*names, kind), self.sampled, length, dim)
+            variances = task.conditionals(xi @ task.covariance_root)[1][:, counts]
             own = {**labels, "method": kind, "family": "reference"}
             yield make_rows(
                 own,
@@ -241,13 +241,14 @@ def _shipped(
 
 def _layers(
     kind: str,
-    steps: Float[torch.Tensor, "layer prompt_or_one"],
+    steps: Iterator[float] | Float[torch.Tensor, " prompt"],
     x: Float[np.ndarray, "prompt time p"],
     y: Float[np.ndarray, "prompt time"],
 ) -> Iterator[Float[np.ndarray, "prompt time"]]:
-    """Yield the labels of all tokens after each layer, B = C = I, A = 0, r = -eta_l.
+    """Yield the labels of all tokens after each layer, B = C = I, A = 0, r = -eta, without end.
 
-    The query's label is zero before the first layer, and it is no key.
+    Steps are one a layer, or one a prompt for all layers. The query's label is zero before the
+    first layer, and it is no key.
     """
     outputs = torch.from_numpy(np.concatenate([y[:, :-1], np.zeros_like(y[:, :1])], axis=1))
     tokens = torch.cat([torch.from_numpy(x), outputs[..., None]], dim=-1)
@@ -255,9 +256,9 @@ def _layers(
     seen = torch.arange(x.shape[1]) < x.shape[1] - 1
     mask = seen.expand(len(x), 1, -1)
     attention = find("attention", kind)(kind=kind)
-    for eta in steps:
-        output = -eta[..., None, None] * read["y"].mT
-        head = Head(attention, read["x"], read["x"], read["y"], output)
+    of_layers = repeat(steps[:, None, None]) if isinstance(steps, torch.Tensor) else steps
+    for eta in of_layers:
+        head = Head(attention, read["x"], read["x"], read["y"], -eta * read["y"].mT)
         tokens = attend_where(tokens, [head], mask)
         yield tokens[..., -1].numpy()
 

@@ -8,13 +8,13 @@ from matplotlib.figure import Figure
 
 from iclbench.plotting.style import STYLE
 from iclbench.plotting.summaries import of_metric, over_seeds
-from iclbench.studies.ckd.drawing import add_key, key_of, label_outer, panels_of
-from iclbench.studies.functional_gd.figures import ATTENTIONS
+from iclbench.studies.ckd.drawing import add_key, label_outer, panels_of
+from iclbench.studies.functional_gd.figures import ATTENTIONS, draw_intervals, ordered_key
 
 PANELS = {
-    ("product_distance", False): "$B^\\top C$, full value matrix",
-    ("value_distance", False): "$A$, full value matrix",
-    ("product_distance", True): "$B^\\top C$, $A = 0$",
+    ("product_distance", False): "$B^\\top C$, with $A = 0$",
+    ("product_distance", True): "$B^\\top C$, with $A$ trained",
+    ("value_distance", True): "$A$",
 }
 COLUMNS = 3
 
@@ -36,10 +36,10 @@ def functional_gd_stationary(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     layers = found.groupby(by, as_index=False)[["value", "stderr"]].mean(skipna=False)
     table = over_seeds(layers, ["metric", "method", "family", "iterate"])
     table = table.assign(
-        is_sparse=table["method"].str.endswith("_labels"),
-        attention=table["method"].str.removesuffix("_labels"),
+        is_full=table["method"].str.endswith("_full"),
+        attention=table["method"].str.removesuffix("_full"),
     )
-    present = set(zip(table["metric"], table["is_sparse"], strict=True))
+    present = set(zip(table["metric"], table["is_full"], strict=True))
     panels = [key for key in PANELS if key in present]
     figure, axes = panels_of(
         [PANELS[key] for key in panels],
@@ -47,22 +47,15 @@ def functional_gd_stationary(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         rows[rows["metric"].isin(metrics)],
         table,
         height=1.8,
-        footer=0.85,
+        footer=0.7,
         remark="geometric means and 95 % intervals",
     )
-    for panel, (metric, is_sparse) in zip(axes, panels, strict=False):
-        here = table[(table["metric"] == metric) & (table["is_sparse"] == is_sparse)]
+    for panel, (metric, is_full) in zip(axes, panels, strict=False):
+        here = table[(table["metric"] == metric) & (table["is_full"] == is_full)]
         for name, (label, look) in ATTENTIONS.items():
-            points = here[here["attention"] == name].sort_values("iterate")
-            if points.empty:
-                continue
-            x = points["iterate"].astype(float)
-            panel.plot(x, points["value"], label=label, linewidth=1.1, markersize=3, **look)
-            panel.fill_between(
-                x, points["low"], points["high"], color=look["color"], alpha=0.15, lw=0
-            )
+            draw_intervals(panel, here[here["attention"] == name], "iterate", label, look)
         panel.set_ylim(0, 1.05)
         panel.set_xlim(left=0)
     label_outer(axes, COLUMNS, "training steps", "distance to $cI$")
-    add_key(figure, key_of(axes), columns=5)
+    add_key(figure, ordered_key(axes), columns=5)
     return figure, table

@@ -36,9 +36,9 @@ class Stationary(Measurement):
     At random a, b, c, r, a seed its own, the loss is averaged over ``prompts`` times all turnings
     of their xi by signed cyclic permutations, whose only common commuting matrices are multiples of
     the identity. Labels are a function of each turned prompt and of normal numbers that are the
-    same for all. A method is the attention, with ``_labels`` where A = 0 and ``_plain`` where
-    labels covary by kappa(x_s, x_t), to which Theorem 1 does not apply unless Sigma = I, in place
-    of kappa(xi_s, xi_t).
+    same for all. A method is the attention, with ``_full`` where A = a I and not 0, and ``_plain``
+    where labels covary by kappa(x_s, x_t), to which Theorem 1 does not apply unless Sigma = I, in
+    place of kappa(xi_s, xi_t).
 
     Cheng et al. 2024 (arXiv 2312.06528), Theorem 1; the check is derived.
     """
@@ -47,7 +47,13 @@ class Stationary(Measurement):
         description="the gradient of the population loss at the stationary points of theory"
     )
     spectrum: Spectrum = SPECTRUM
-    pairs: int = Field(default=6, ge=1, le=200, description="n, the pairs before the query")
+    pairs: int = Field(
+        default=4,
+        ge=1,
+        le=200,
+        description="n, the pairs before the query; with n < d they determine no label of the "
+        "linear kernel, whose rounding would differ between turnings",
+    )
     layers: int = Field(default=3, ge=1, le=16, description="L, the depth")
     prompts: int = Field(default=16, ge=1, le=10_000, description="prompts before they are turned")
 
@@ -60,7 +66,7 @@ class Stationary(Measurement):
             for value, whitened in (("block", True), ("labels", True), ("block", False))
         ]
         for attention, value, whitened in cases:
-            suffix = ("_labels" if value == "labels" else "") + ("" if whitened else "_plain")
+            suffix = ("_full" if value == "block" else "") + ("" if whitened else "_plain")
             found = []
             for seed in range(self.seeds):
                 kernel = Kernel.model_validate({"kind": LABELS[attention]})

@@ -19,6 +19,7 @@ from iclbench.method import Ascending
 from iclbench.models.paired import Paired
 from iclbench.records import make_rows
 from iclbench.settings import Settings
+from iclbench.studies.functional_gd.distances import distances
 from iclbench.studies.functional_gd.problems import (
     SPECTRUM,
     AnyKernel,
@@ -41,8 +42,8 @@ Value = Literal["block", "labels"]
 
 TRAINING = Training(
     steps=400,
-    batch=64,
-    learning_rate=2e-2,
+    batch=32,
+    learning_rate=6e-2,
     schedule="cosine",
     warmup=0.1,
     gradient_clip=1.0,
@@ -67,9 +68,12 @@ class Grid(Settings):
         description="L, the numbers of layers, ascending"
     )
     values: tuple[Value, ...] = Field(
-        default=("block",),
+        default=("labels",),
         min_length=1,
-        description="the value matrix: diag(A, r) or, with labels, diag(0, r)",
+        description="the value matrix: diag(A, r) in a block, or diag(0, r) for the labels alone",
+    )
+    learning_rate: float | None = Field(
+        default=None, gt=0, le=10, description="of these models, in place of that of ``training``"
     )
 
 
@@ -79,7 +83,7 @@ class TrainedGrid(Measurement):
     The loss is that of the query alone. All models of a seed are trained and tested on the same
     prompts and, where they have the same matrices, from the same start. Rows by depth
     (``iterate``) and pairs n (``position``); a method is its heads, as ``linear_exponential``, with
-    ``_labels`` where A = 0:
+    ``_full`` where A is trained and not 0:
 
     * ``excess``: the mean over test prompts of |prediction - Bayes prediction|^2;
     * ``loss``: that and the variance of the label given the pairs, which is the expected squared
@@ -109,7 +113,7 @@ class TrainedGrid(Measurement):
     grids: tuple[Grid, ...] = Field(min_length=1, description="what to train")
     training: Training = Field(default=TRAINING, description="how to train it; positions: last")
     init_std: float = Field(
-        default=0.2, gt=0, le=10, description="standard deviation of the initial weights"
+        default=0.05, gt=0, le=10, description="standard deviation of the initial weights"
     )
     prompts: int = Field(default=2000, ge=2, le=10**7, description="test prompts a seed")
     observed: Ascending[Annotated[int, Field(ge=0)]] | None = Field(
@@ -127,17 +131,17 @@ class TrainedGrid(Measurement):
                 f"observed: step {self.observed[-1]} is beyond training.steps "
                 f"({self.training.steps}); end there"
             )
-        cells = self._cells
+        cells = [cell[:-1] for cell in self._cells]
         twice = sorted({str(cell) for cell in cells if cells.count(cell) > 1})
         if twice:
             raise ValueError(f"grids: {', '.join(twice)}: given twice; each makes rows of its own")
         return self
 
     @property
-    def _cells(self) -> list[tuple[int, int, Heads, Value]]:
-        """Pairs, depth, heads and value of each model, by pairs."""
+    def _cells(self) -> list[tuple[int, int, Heads, Value, float]]:
+        """Pairs, depth, heads, value and learning rate of each model, by pairs."""
         return sorted(
-            (pairs, depth, heads, value)
+            (pairs, depth, heads, value, grid.learning_rate or self.training.learning_rate)
             for grid in self.grids
             for pairs in grid.pairs
             for depth in grid.depths
@@ -151,7 +155,7 @@ class TrainedGrid(Measurement):
         tasks: list[Remembering] = []
         held: list[Held] = []
         last = 0
-        for pairs, depth, heads, value in self._cells:
+        for pairs, depth, heads, value, rate in self._cells:
             here = (*names, f"pairs_{pairs}")
             if pairs != last:
                 last = pairs
@@ -173,14 +177,15 @@ class TrainedGrid(Measurement):
                 mean="softmax" not in heads,
                 init_std=self.init_std,
             )
-            name = "_".join(heads) + ("_labels" if value == "labels" else "")
+            name = "_".join(heads) + ("_full" if value == "block" else "")
             own = {**labels, "method": name, "family": "trained", "seed": 0}
-            yield from self._trained(model, pairs, tasks, held, here, own)
+            training = self.training.model_copy(update={"learning_rate": rate})
+            yield from self._trained(model, training, tasks, held, here, own)
 
     def _trained(
         self,
         model: Paired,
-        pairs: int,
+        training: Training,
         tasks: list[Remembering],
         held: list[Held],
         names: tuple[str, ...],
@@ -189,6 +194,7 @@ class TrainedGrid(Measurement):
         from iclbench.training.module import TrainingDivergedError
 
         seeds = range(self.seeds)
+        pairs = held[0].inputs.shape[1] - 1
         seen: dict[int, State] = {}
         found = np.full((self.seeds, self.prompts), np.nan)
         with tempfile.TemporaryDirectory() as folder, suppress(TrainingDivergedError):
@@ -196,7 +202,7 @@ class TrainedGrid(Measurement):
                 tasks,
                 pairs + 1,
                 model,
-                self.training,
+                training,
                 names,
                 seeds,
                 Path(folder),
@@ -226,7 +232,7 @@ class TrainedGrid(Measurement):
         )
         roots = torch.from_numpy(np.stack([task.covariance_root for task in tasks]))
         for step, state in seen.items():
-            for metric, layer, distance in _distances(state, model.layers, roots):
+            for metric, layer, distance in distances(state, model.layers, roots):
                 yield make_rows(
                     labels,
                     metric=metric,
@@ -277,28 +283,3 @@ def _predictions(model: Paired, state: State, held: list[Held]) -> Float[np.ndar
     with torch.no_grad():
         found = [network(state, *pair)[:, -1, :, 0, 0] for pair in parts]
     return torch.cat(found, dim=1).double().numpy()
-
-
-def _distances(
-    state: State, layers: int, roots: Float[torch.Tensor, "seed d d"]
-) -> Iterator[tuple[str, int, Float[np.ndarray, " seed"]]]:
-    """Yield name, layer and value of the distances to multiples of the identity, heads averaged."""
-    roots = roots[:, None]
-    for layer in range(1, layers + 1):
-        at = {
-            name.removeprefix(f"blocks.{layer - 1}."): part.detach().cpu().double()
-            for name, part in state.items()
-        }
-        product = roots @ at["key"].mT @ at["query"] @ roots
-        yield "product_distance", layer, _to_identity(product)
-        if "value_inputs" in at and layer < layers:
-            inner = torch.linalg.solve(roots, at["value_inputs"] @ roots)
-            yield "value_distance", layer, _to_identity(inner)
-
-
-def _to_identity(matrices: Float[torch.Tensor, "seed head d d"]) -> Float[np.ndarray, " seed"]:
-    """Return |M - (tr M / d) I|_F / |M|_F, averaged over heads."""
-    dim = matrices.shape[-1]
-    trace = matrices.diagonal(dim1=-2, dim2=-1).sum(-1)[..., None, None]
-    rest = matrices - trace / dim * torch.eye(dim, dtype=matrices.dtype)
-    return (rest.norm(dim=(-2, -1)) / matrices.norm(dim=(-2, -1))).mean(1).numpy()

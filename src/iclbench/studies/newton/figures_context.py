@@ -9,27 +9,29 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from iclbench.plotting.panels import log_axis
 from iclbench.plotting.style import COLOURS, STYLE
 from iclbench.plotting.summaries import of_metric, over_seeds
-from iclbench.studies.ckd.drawing import add_key, draw_band, key_of, panels_of, shades
+from iclbench.studies.ckd.drawing import Key, add_key, draw_band, key_of, panels_of, shades
 
 SOLVER_ITERATES = 4
 """Of a solver that iterates, so many iterates are drawn, evenly spaced."""
 
 FLOOR, CEILING = 1e-4, 1e1
-REMARK = "geometric means over seeds and 95 % intervals; solvers over prompts"
+REMARK = "geometric means, 95 % intervals over prompts of solvers, and of models"
 REFERENCE: dict[str, Any] = {"color": "black", "linestyle": (0, (4, 1.5)), "linewidth": 1.1}
-SOLVERS = {"newton": "Newton", "gd_fixed": "GD"}
+SOLVERS = {r"newton$": "Newton", r"gd_fixed": "GD"}
+"""What the names of solvers match, and what they are called."""
 
 
 @mpl.rc_context(STYLE)
 def newton_context(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """Draw the errors of trained models, at their last layer, between those of solvers' iterates.
 
-    A panel a task and solver (``newton``, ``gd_fixed``); least squares or, where labels are noisy,
-    the Bayes predictor is drawn in all.
+    A panel a task and solver (``newton``, and what begins with ``gd_fixed``); least squares or,
+    where labels are noisy, the Bayes predictor is drawn in all.
 
     Returns:
         The figure, and what it draws: ``value``, ``low`` and ``high`` by task, method, iterate and
@@ -44,24 +46,40 @@ def newton_context(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     ]
     title = "Trained transformers between the iterates of solvers"
     trained = rows[rows["family"] == "trained"]
-    figure, axes = panels_of(titles, title, trained, table, columns=2, footer=0.95, remark=REMARK)
+    figure, axes = panels_of(titles, title, trained, table, columns=2, footer=1.1, remark=REMARK)
     panels = iter(axes)
     for task in tasks:
         here = table[table["task"] == task]
         for solver, short in SOLVERS.items():
             panel = next(panels)
             _set_axes(panel, here)
-            own = here[here["method"] == solver]
+            own = here[here["method"].str.match(solver).to_numpy(dtype=bool)]
             iterates = _spread(sorted(own["iterate"].unique()))
             for colour, iterate in zip(shades(len(iterates)), iterates, strict=True):
                 name = f"{short} {iterate}"
                 _draw(panel, own[own["iterate"] == iterate], name, color=colour, linewidth=0.9)
             _draw_reference(panel, here)
+            if solver != next(iter(SOLVERS)):
+                panel.set_ylabel("")
             for place, (method, course) in enumerate(_trained(here).groupby("method")):
                 look = {"marker": "osD^v"[place % 5], "markersize": 3, "linewidth": 1.2}
-                _draw(panel, course, str(method), color=COLOURS[place % len(COLOURS)], **look)
-    add_key(figure, key_of(axes), columns=6)
+                name = str(method).removesuffix(f"_{task}").replace("_", " ")
+                _draw(panel, course, name, color=COLOURS[place % len(COLOURS)], **look)
+    add_key(figure, _in_columns(key_of(axes)), columns=len(SOLVERS) + 1)
     return figure, table
+
+
+def _in_columns(key: Key) -> Key:
+    """Return a key whose columns begin with the first iterate of each solver, and with the rest."""
+    groups: dict[str, Key] = {short: [] for short in (*SOLVERS.values(), "")}
+    for handle, name in key:
+        short = next((each for each in SOLVERS.values() if name.startswith(f"{each} ")), "")
+        groups[short].append((handle, name))
+    height = max(len(group) for group in groups.values())
+    blank = Line2D([], [], linestyle="none")
+    return [
+        each for group in groups.values() for each in [*group, *[(blank, "")] * height][:height]
+    ]
 
 
 @mpl.rc_context(STYLE)
@@ -128,7 +146,7 @@ def newton_memory(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     for place, method in enumerate(names):
         look = {"color": COLOURS[place % len(COLOURS)], "marker": "osD^vPX"[place % 7]}
         look |= {"markersize": 2.6, "linewidth": 1.0}
-        _draw(axes[0], new[new["method"] == method], method, **look)
+        _draw(axes[0], new[new["method"] == method], method.replace("_", " "), **look)
         course = old[old["method"] == method].sort_values("gap")
         draw_band(axes[1], course["gap"].astype(float), course, **look)
     axes[1].set_xlabel("pairs since then")

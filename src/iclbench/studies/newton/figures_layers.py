@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from iclbench.plotting.panels import log_axis, note
+from iclbench.plotting.panels import log_axis
 from iclbench.plotting.style import COLOURS, STYLE
 from iclbench.plotting.summaries import of_metric, over_seeds
 from iclbench.studies.ckd.drawing import add_key, key_of, panels_of, shades
@@ -21,7 +21,10 @@ READOUTS = {"_retrained": "trained again", "": "trained along", "_least_squares"
 """What stands behind a model's name, and what it says of its readouts."""
 
 MARKERS = dict(zip(READOUTS, "os^", strict=True))
-NEWTON, DESCENT = "newton", "gd_fixed"
+NEWTON = "newton"
+DESCENT = "gd_fixed"
+"""What names of gradient descent with a constant step begin with."""
+
 LINES = 6
 """Positions are drawn at most, from few pairs to all."""
 
@@ -33,7 +36,7 @@ def newton_layers(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """Draw errors by layer beside those by iteration, and the iterates that layers are like.
 
     The model is the first, by the alphabet, whose readouts were trained again; the solvers are
-    ``newton`` and ``gd_fixed``.
+    ``newton`` and the one whose name begins with ``gd_fixed``.
 
     Returns:
         The figure, and what it draws: ``value``, ``low`` and ``high`` by metric
@@ -42,8 +45,10 @@ def newton_layers(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     again = rows.loc[rows["method"].str.endswith("_retrained"), "method"]
     model = again.min().removesuffix("_retrained") if len(again) else ""
     methods = [model + suffix for suffix in READOUTS]
+    known = {str(name) for name in rows["reference"].dropna()} | set(rows["method"])
+    descent = min((name for name in known if name.startswith(DESCENT)), default=DESCENT)
     errors = of_metric(rows, "normalised_error")
-    errors = errors[errors["method"].isin([*methods, NEWTON, DESCENT])]
+    errors = errors[errors["method"].isin([*methods, NEWTON, descent])]
     errors = errors.drop_duplicates(["method", "seed", "iterate", "position"])
     by_position = errors[errors["position"].notna()]
     matches = of_metric(rows, "best_match")
@@ -67,25 +72,25 @@ def newton_layers(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     ]
     figure, axes = panels_of(
         titles,
-        f"{model}: layer against iteration",
+        f"Layer against iteration: {model.replace('_', ' ')}",
         rows[rows["method"].isin(methods)],
         table,
-        footer=1.05,
+        footer=0.85,
         height=1.35,
+        remark="geometric means, bars and bands: 95 % intervals",
     )
-    note(figure, "geometric means over seeds, bars and bands: 95 % intervals")
     here = table[(table["metric"] == "normalised_error") & table["position"].notna()]
     positions = _chosen(sorted(here["position"].unique()))
     log_axis(axes[:3], here["value"], low=FLOOR, high=CEILING)
-    for panel, method in zip(axes[:3], [methods[0], NEWTON, DESCENT], strict=True):
+    for panel, method in zip(axes[:3], [methods[0], NEWTON, descent], strict=True):
         _draw_errors(panel, here[here["method"] == method], positions)
     axes[2].set_xscale("log", base=2)
     averaged = table[(table["metric"] == "normalised_error") & table["position"].isna()]
     _draw_readouts(axes[3], averaged[averaged["family"] == "trained"], model)
-    log_axis([axes[3]], averaged.loc[averaged["family"] == "trained", "value"], FLOOR, CEILING)
-    for panel, reference in zip(axes[4:], (NEWTON, DESCENT), strict=True):
+    axes[3].set_ylim(0, None)
+    for panel, reference in zip(axes[4:], (NEWTON, descent), strict=True):
         _draw_readouts(panel, table[table["reference"] == reference], model)
-    if (table["reference"] == DESCENT).any():
+    if (table["reference"] == descent).any():
         axes[5].set_yscale("log", base=2)
     for panel, x in zip(axes, ["layer", "iteration", "step", *["layer"] * 3], strict=True):
         panel.set_xlabel(x, labelpad=1)

@@ -28,7 +28,7 @@ from iclbench.studies.ckd.drawing import (
 COLUMNS = 3
 SHADING, RANGE = "viridis", Normalize(0.4, 1)
 PAIR = ["task", "method", "reference"]
-METRICS = {"similarity": "", "weight_similarity": ": weights"}
+METRICS = ("similarity", "weight_similarity")
 MARKERS = ("o", "^", "s", "D", "v")
 FEWEST = 3
 """Methods with fewer iterates are not drawn."""
@@ -41,7 +41,8 @@ def newton_table(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """Draw the similarity of each pair of methods that have iterates, as a heat map.
 
     Pairs of solvers, or where there are trained models, their layers and solvers; of errors, and of
-    induced weights. Of a model whose readouts were trained again, these are drawn alone.
+    induced weights. Of the errors of a model whose readouts were trained again, these are drawn
+    alone.
 
     Returns:
         The figure, and what it draws: ``value``, the mean over seeds, and ``best``, whether no
@@ -49,7 +50,9 @@ def newton_table(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """
     group = ["metric", "family", *PAIR]
     found = pd.concat([of_metric(rows, metric) for metric in METRICS])
-    found = found[~found["method"].isin(_other_readouts(found["method"]))]
+    of_errors = found["metric"] == "similarity"
+    others = _other_readouts(found.loc[of_errors, "method"])
+    found = found[~(of_errors & found["method"].isin(others))]
     keys = [*group, "iterate", "reference_iterate"]
     table = found.groupby(keys)["value"].mean(skipna=False).reset_index()
     for column in ("iterate", "reference_iterate"):
@@ -60,7 +63,7 @@ def newton_table(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     panels = [points for _, points in table.groupby(group)]
 
     layout = _layout(height=1.45)
-    titles = [_words(task) + METRICS[metric] for metric, _, task, _, _ in pairs] or [""]
+    titles = [_words(task) for _, _, task, _, _ in pairs] or [""]
     is_trained = bool((table["family"] == "trained").any())
     title = "Layers against iterations" if is_trained else "Solvers against solvers"
     figure, axes = make_panels(titles, COLUMNS, layout, title, rows, table)
@@ -68,9 +71,8 @@ def newton_table(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         _draw_pair(panel, points)
         _, family, _, method, reference = names
         panel.set_xlabel(f"{_words(reference)}, iteration", labelpad=1)
-        iterate = "layer" if family == "trained" else "iteration"
-        name = method.removesuffix("_retrained")
-        panel.set_ylabel(f"{_words(name)}, {iterate}", labelpad=2)
+        y = "layer" if family == "trained" else f"{_words(method)}, iteration"
+        panel.set_ylabel(y, labelpad=2)
     _shading_key(figure)
     return figure, table
 

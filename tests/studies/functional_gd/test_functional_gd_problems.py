@@ -1,0 +1,73 @@
+"""Processes that remember their prompts, and prompts held out with what is known of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from iclbench.attention.kernels import Kernel
+from iclbench.streams import stream
+from iclbench.studies.functional_gd import problems
+from iclbench.studies.functional_gd.descents import composite
+from iclbench.studies.functional_gd.problems import SPECTRUM, held_out, process
+from iclbench.tasks.regression.gaussian_process import GaussianProcess
+
+
+def test_prompts_are_those_of_the_process_drawn_once():
+    kernel = Kernel(kind="relu")
+    task = process(kernel, SPECTRUM, 3)
+    first, again = (task.sample(stream("a"), 4, 6) for _ in range(2))
+    assert again is first
+    plain = GaussianProcess(
+        kind="gaussian_process", kernel=kernel, spectrum=SPECTRUM, covariance_seed=3
+    )
+    expected = plain.sample(stream("a"), 4, 6)
+    np.testing.assert_array_equal(first.inputs, expected.inputs)
+    np.testing.assert_array_equal(first.outputs, expected.outputs)
+
+
+def test_other_streams_and_sizes_are_other_prompts():
+    task = process(Kernel(kind="linear"), SPECTRUM, 0)
+    first = task.sample(stream("a"), 4, 6)
+    assert not np.array_equal(task.sample(stream("b"), 4, 6).inputs, first.inputs)
+    assert task.sample(stream("a"), 3, 6).inputs.shape == (3, 6, 5)
+    assert task.sample(stream("a"), 4, 7).inputs.shape == (4, 7, 5)
+
+
+def test_what_is_remembered_is_bounded(monkeypatch):
+    task = process(Kernel(kind="linear"), SPECTRUM, 0)
+    monkeypatch.setattr(problems, "REMEMBERED", 2 * 8 * 4 * 6 * 6)
+    kept = [task.sample(stream(name), 4, 6) for name in "abc"]
+    assert [task.sample(stream(n), 4, 6) is k for n, k in zip("abc", kept, strict=True)] == [
+        True,
+        True,
+        False,
+    ]
+
+
+def test_processes_of_seeds_differ_in_their_basis_alone():
+    roots = [process(Kernel(kind="linear"), SPECTRUM, seed).covariance_root for seed in (0, 1)]
+    assert np.abs(roots[0] - roots[1]).max() > 0.1
+    for root in roots:
+        np.testing.assert_allclose(np.linalg.eigvalsh(root @ root), sorted(SPECTRUM))
+
+
+@pytest.mark.parametrize("kernel", [Kernel(kind="exponential"), composite(5)])
+def test_held_out_prompts_know_the_posterior_of_their_query(kernel):
+    """Its mean k^T K^{-1} y and variance kappa - k^T K^{-1} k, by solving."""
+    task = process(kernel, SPECTRUM, 1)
+    held = held_out(task, ("test",), 20, 4)
+    gram = task.gram(held.inputs)
+    K, k = gram[:, :-1, :-1], gram[:, :-1, -1:]
+    weights = np.linalg.solve(K, k)[..., 0]
+    mean = np.einsum("bs,bs->b", weights, held.outputs[:, :-1, 0])
+    np.testing.assert_allclose(held.bayes, mean, rtol=1e-7, atol=1e-9)
+    variance = gram[:, -1, -1] - np.einsum("bs,bs->b", weights, k[..., 0])
+    np.testing.assert_allclose(held.variance, variance, rtol=1e-7, atol=1e-10)
+
+
+def test_errors_of_the_bayes_prediction_have_the_stated_variance():
+    held = held_out(process(Kernel(kind="relu"), SPECTRUM, 0), ("test",), 4000, 4)
+    scores = (held.outputs[:, -1, 0] - held.bayes) / np.sqrt(held.variance)
+    assert scores.mean() == pytest.approx(0, abs=4 / np.sqrt(4000))
+    assert np.mean(scores**2) == pytest.approx(1, abs=4 * np.sqrt(2 / 4000))
