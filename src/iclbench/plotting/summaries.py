@@ -14,6 +14,9 @@ from iclbench.records import LEFT_OUT
 NORMAL = 1.96
 """Half the width of a 95 % interval, in standard errors."""
 
+LOW, HIGH = 0.25, 0.75
+"""The quantiles over seeds between which bands lie."""
+
 
 def of_metric(rows: pd.DataFrame, metric: str, task: str | None = None) -> pd.DataFrame:
     """Return the rows of a metric, and of a task if one is given, that were run."""
@@ -79,3 +82,23 @@ def in_order(table: pd.DataFrame) -> list[tuple[str, str]]:
     rank = list(FAMILIES).index
     pairs = table[["family", "method"]].drop_duplicates().itertuples(index=False, name=None)
     return sorted(pairs, key=lambda pair: (rank(pair[0]), pair[1]))
+
+
+def over_quantiles(
+    rows: pd.DataFrame, by: Sequence[str], low: float = LOW, high: float = HIGH
+) -> pd.DataFrame:
+    """Return, per group, the median over seeds and two quantiles about it; diverged counts as inf.
+
+    Returns:
+        One row a group: the columns ``by``, ``value``, ``low``, ``high`` and ``seeds``.
+    """
+    values = rows.assign(value=rows["value"].fillna(np.inf))
+    groups = values.groupby(list(by), dropna=False)["value"]
+    # A quantile that is one of the values stays defined where others are infinite.
+    table = pd.DataFrame(
+        {
+            name: groups.quantile(at, interpolation="lower")
+            for name, at in {"value": 0.5, "low": low, "high": high}.items()
+        }
+    )
+    return table.assign(seeds=groups.size()).reset_index()

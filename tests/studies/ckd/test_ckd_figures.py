@@ -16,9 +16,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from iclbench.claims.claim import Claim
 from iclbench.claims.verdicts import decide
 from iclbench.plotting.saving import save
+from iclbench.plotting.summaries import over_quantiles
 from iclbench.records import make_rows
 from iclbench.registry import find, locations
-from iclbench.studies.ckd.drawing import described, over_quantiles
+from iclbench.studies.ckd.drawing import described
 from iclbench.studies.ckd.figures_limits import short
 from iclbench.studies.ckd.problems import prompts_of
 

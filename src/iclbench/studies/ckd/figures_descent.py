@@ -12,23 +12,20 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from iclbench.plotting.style import COLOURS, STYLE
-from iclbench.studies.ckd.drawing import (
+from iclbench.plotting.drawing import (
     CEILING,
-    DASHES,
-    LIMIT,
     add_key,
     count_axis,
-    described,
     draw_band,
     error_axis,
     key_of,
     label_outer,
-    over_quantiles,
     panels_of,
     shades,
-    title_of,
 )
+from iclbench.plotting.style import COLOURS, STYLE
+from iclbench.plotting.summaries import over_quantiles
+from iclbench.studies.ckd.drawing import DASHES, LIMIT, described, title_of
 
 COLUMNS = 3
 MOST_DEPTHS = 5

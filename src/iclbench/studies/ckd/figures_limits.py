@@ -9,14 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 
+from iclbench.plotting.drawing import label_outer, panels_of
 from iclbench.plotting.style import STYLE
-from iclbench.studies.ckd.drawing import (
-    described,
-    label_outer,
-    over_quantiles,
-    panels_of,
-    title_of,
-)
+from iclbench.plotting.summaries import over_quantiles
+from iclbench.studies.ckd.drawing import described, title_of
 
 COLUMNS = 3
 RANGE = TwoSlopeNorm(0, -4, 2)  # of log10: white is an error of 1, the norm of what is predicted

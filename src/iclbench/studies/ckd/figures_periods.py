@@ -7,21 +7,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from iclbench.plotting.style import STYLE
-from iclbench.studies.ckd.drawing import (
-    DASHES,
+from iclbench.plotting.drawing import (
     add_key,
-    colour_of,
     count_axis,
-    described,
     draw_band,
     error_axis,
     key_of,
     label_outer,
-    over_quantiles,
     panels_of,
-    title_of,
 )
+from iclbench.plotting.style import STYLE
+from iclbench.plotting.summaries import over_quantiles
+from iclbench.studies.ckd.drawing import DASHES, colour_of, described, title_of
 
 COLUMNS = 3
 

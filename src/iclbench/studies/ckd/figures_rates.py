@@ -10,9 +10,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from iclbench.plotting.drawing import add_key, key_of, panels_of
 from iclbench.plotting.style import COLOURS, STYLE
 from iclbench.plotting.summaries import of_metric
-from iclbench.studies.ckd.drawing import add_key, colour_of, key_of, panels_of, title_of
+from iclbench.studies.ckd.drawing import colour_of, title_of
 
 COLUMNS = 3
 CLOSE = 0.9

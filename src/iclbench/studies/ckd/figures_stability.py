@@ -13,21 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+from iclbench.plotting.drawing import add_key, count_axis, draw_band, error_axis, key_of, panels_of
 from iclbench.plotting.panels import log_axis
 from iclbench.plotting.style import STYLE
-from iclbench.studies.ckd.drawing import (
-    DASHES,
-    add_key,
-    colour_of,
-    count_axis,
-    described,
-    draw_band,
-    error_axis,
-    key_of,
-    over_quantiles,
-    panels_of,
-    title_of,
-)
+from iclbench.plotting.summaries import over_quantiles
+from iclbench.studies.ckd.drawing import DASHES, colour_of, described, title_of
 
 GREY = {"color": "0.45", "linewidth": 0.8, "linestyle": (0, (1, 1)), "zorder": 1}
 HOLLOW = {"markerfacecolor": "none", "linewidth": 0.6}

@@ -6,17 +6,11 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
+from iclbench.plotting.drawing import add_key, draw_band, key_of, label_outer, panels_of
 from iclbench.plotting.panels import log_axis
 from iclbench.plotting.style import COLOURS, STYLE
 from iclbench.plotting.summaries import of_metric, over_seeds
-from iclbench.studies.ckd.drawing import (
-    LIMIT,
-    add_key,
-    draw_band,
-    key_of,
-    label_outer,
-    panels_of,
-)
+from iclbench.studies.ckd.drawing import LIMIT
 
 ATTENTIONS = {
     "linear": "kaczmarz",

@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, StrMethodFormatter
 
+from iclbench.plotting.drawing import Key, add_key, key_of, label_outer, panels_of
 from iclbench.plotting.panels import log_axis
 from iclbench.plotting.style import COLOURS, STYLE
 from iclbench.plotting.summaries import of_metric, over_seeds
-from iclbench.studies.ckd.drawing import Key, add_key, key_of, label_outer, panels_of
 
 LABELS = {
     "linear": "linear",

@@ -6,9 +6,9 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
+from iclbench.plotting.drawing import add_key, label_outer, panels_of
 from iclbench.plotting.style import STYLE
 from iclbench.plotting.summaries import of_metric, over_seeds
-from iclbench.studies.ckd.drawing import add_key, label_outer, panels_of
 from iclbench.studies.functional_gd.figures import ATTENTIONS, draw_intervals, ordered_key
 
 PANELS = {

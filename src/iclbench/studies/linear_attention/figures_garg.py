@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from iclbench.plotting.drawing import add_key, key_of, label_outer
 from iclbench.plotting.panels import PAGE, Layout, make_panels, note
 from iclbench.plotting.style import COLOURS, STYLE
 from iclbench.plotting.summaries import of_metric
-from iclbench.studies.ckd.drawing import add_key, key_of, label_outer
 from iclbench.studies.linear_attention.shifts import SHIFTS
 
 LINES: dict[str, dict[str, Any]] = {

@@ -17,10 +17,10 @@ from matplotlib.ticker import (
     NullLocator,
 )
 
+from iclbench.plotting.drawing import add_key, key_of
 from iclbench.plotting.panels import PAGE, Layout, log_axis, make_panels, note
 from iclbench.plotting.style import COLOURS, STYLE
 from iclbench.plotting.summaries import of_metric
-from iclbench.studies.ckd.drawing import add_key, key_of
 
 SOLVERS = {
     "gd": ("gradient descent", {"color": "black", "linestyle": "-"}),

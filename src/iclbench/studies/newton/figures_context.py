@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from iclbench.plotting.drawing import Key, add_key, draw_band, key_of, panels_of, shades
 from iclbench.plotting.panels import log_axis
 from iclbench.plotting.style import COLOURS, STYLE
 from iclbench.plotting.summaries import of_metric, over_seeds
-from iclbench.studies.ckd.drawing import Key, add_key, draw_band, key_of, panels_of, shades
 
 SOLVER_ITERATES = 4
 """Of a solver that iterates, so many iterates are drawn, evenly spaced."""

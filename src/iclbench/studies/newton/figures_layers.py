@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from iclbench.plotting.drawing import add_key, key_of, panels_of, shades
 from iclbench.plotting.panels import log_axis
 from iclbench.plotting.style import COLOURS, STYLE
 from iclbench.plotting.summaries import of_metric, over_seeds
-from iclbench.studies.ckd.drawing import add_key, key_of, panels_of, shades
 
 READOUTS = {"_retrained": "trained again", "": "trained along", "_least_squares": "least squares"}
 """What stands behind a model's name, and what it says of its readouts."""

@@ -13,17 +13,10 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from iclbench.plotting.drawing import add_key, draw_band, error_axis, key_of, shades
 from iclbench.plotting.panels import PAGE, Layout, make_panels, note
 from iclbench.plotting.style import COLOURS, STYLE
-from iclbench.plotting.summaries import of_metric
-from iclbench.studies.ckd.drawing import (
-    add_key,
-    draw_band,
-    error_axis,
-    key_of,
-    over_quantiles,
-    shades,
-)
+from iclbench.plotting.summaries import of_metric, over_quantiles
 
 COLUMNS = 3
 SHADING, RANGE = "viridis", Normalize(0.4, 1)
