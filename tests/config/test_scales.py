@@ -75,6 +75,15 @@ def test_a_scale_says_how_a_variant_is_trained_and_not_what_it_is(folder):
     assert (found.training.steps, found.training.batch) == (4, 7)
 
 
+def test_what_a_scale_says_of_a_variant_itself_comes_last(folder):
+    found = variant(
+        folder,
+        "models: {tiny: {training: {steps: 4}}}\n"
+        "studies: {main: {variants: {mine: {training: {steps: 5}}}}}\n",
+    )
+    assert (found.training.steps, found.training.batch) == (5, 7)
+
+
 def test_null_leaves_a_variant_out(folder):
     assert read(folder, VARIANT, "{variants: {mine: null}}").variants["main"] == {}
 

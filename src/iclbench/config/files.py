@@ -154,7 +154,7 @@ class Variant(Settings):
     """A method of one study alone: a file in config/models or config/solvers, otherwise set.
 
     A scale's settings of that file hold for the variant too: under ``training`` over what the
-    variant says, elsewhere beneath it.
+    variant says, elsewhere beneath it. What a scale says of the variant itself comes last.
     """
 
     of: str | None = Field(

@@ -139,7 +139,7 @@ def read_config(run: Mapping[str, Any], root: Path, source: str = "config.yaml")
             if value is not None:
                 rooms[room][name] = value
     variants = {
-        name: _variants(study, origins[name], raw, scale, faults)
+        name: _variants(name, study, origins[name], raw, scale, faults)
         for name, study in rooms["studies"].items()
     }
     faults.extend(unknown_names(settings, rooms, raw, root, source, origins))
@@ -186,6 +186,7 @@ def _left_out(study: dict[str, Any], base: Mapping[str, Any], origin: Origin) ->
 
 
 def _variants(
+    study_name: str,
     study: StudyFile,
     origin: Origin,
     raw: dict[str, dict[str, Any]],
@@ -194,6 +195,7 @@ def _variants(
 ) -> dict[str, ModelFile | SolverFile]:
     """Return a study's own methods: files of models and solvers, otherwise set."""
     found: dict[str, ModelFile | SolverFile] = {}
+    studies = scale.studies if scale else {}
     for name, variant in study.variants.items():
         said = variant.model_dump(include={"model", "solver", "training"}, exclude_defaults=True)
         if variant.of is None:
@@ -206,12 +208,15 @@ def _variants(
             faults.append(fault_at(origin, ("variants", name, "of"), message))
             continue
         overlay = getattr(scale, room) if scale else {}
+        laid = _merged(*(studies.get(key, {}) for key in ("*", study_name))) if studies else {}
+        last = laid.get("variants", {}).get(name, {})
         merged = _merged(
             raw[room][variant.of] if variant.of else {"summary": f"{name}, of one study alone"},
             {key: said.pop(key) for key in ("training",) if key in said},
             overlay.get("*", {}),
             overlay.get(variant.of or "", {}),
             said,
+            {key: last[key] for key in ("model", "solver", "training") if key in last},
         )
         value = _validated(OVERLAID[room], merged, _origin_below(origin, "variants", name), faults)
         if isinstance(value, ModelFile | SolverFile):

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
+from iclbench.files import JobError
 from iclbench.measures import squared_errors
 from iclbench.models.gpt2 import GPT2
 from iclbench.solvers.gradient_descent import GradientDescent
@@ -145,6 +146,15 @@ def test_least_squares_remembers_and_one_pass_forgets(subject):
     errors = rows.set_index(["method", "seed", "reference_iterate"])["value"].sort_index()
     assert errors["ols", 0].max() < 1e-12
     online = errors["online", 0]
-    assert online.loc[1] < 1e-12  # projected onto this pair just before
-    assert bool((online.loc[2:] > 0.01).all())
-    assert online.loc[LENGTH - 1] > 3 * online.loc[2]
+    assert list(online.index) == list(range(LENGTH - 1))
+    assert online.loc[0] < 1e-12  # projected onto this pair just before
+    assert bool((online.loc[1:] > 0.01).all())
+    assert online.loc[LENGTH - 2] > 3 * online.loc[1]
+
+
+def test_memory_of_fewer_pairs_and_of_too_many(subject):
+    settings = {"kind": "newton_memory", "of": "linear", "methods": ("online",), "prompts": 5}
+    rows = pd.concat(Memory(**settings, pairs=3).examine(subject, NAMES, LABELS))
+    assert set(rows["reference_iterate"]) == {0, 1, 2}
+    with pytest.raises(JobError, match=f"give {LENGTH - 1} at most"):
+        list(Memory(**settings, pairs=LENGTH).examine(subject, NAMES, LABELS))

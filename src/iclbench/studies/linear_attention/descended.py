@@ -21,7 +21,8 @@ class DescendedNetwork(Fitted):
     """f(x) = <v, relu(W x + b)> + c, trained by Adam on the mean squared error of the pairs seen.
 
     Weights and biases begin uniform within 1 / sqrt(inputs of the layer), others for every prompt
-    and prefix. A step sees ``batch`` pairs, drawn without replacement, or all if there are fewer.
+    and prefix, and the same in every run, whatever its seed. A step sees ``batch`` pairs, drawn
+    without replacement, or all if there are fewer.
     Trained in float32.
 
     Source: a baseline of Garg et al. 2022 (arXiv 2208.01066): 100 steps at 5e-3, batches of 100.

@@ -77,7 +77,7 @@ def newton_layers(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         table,
         footer=0.85,
         height=1.35,
-        remark="geometric means, bars and bands: 95 % intervals",
+        remark="geometric means, 95 % intervals over prompts of solvers, and of models",
     )
     here = table[(table["metric"] == "normalised_error") & table["position"].notna()]
     positions = _chosen(sorted(here["position"].unique()))

@@ -33,9 +33,9 @@ class Probes(Examination):
     ``M_least_squares``, whose readouts minimise the squared error exactly.
 
     Rows, by layer (``iterate``): ``squared_error`` and ``normalised_error``, by position and
-    averaged; ``rank_correlation``, Spearman's, of the layers ``fit`` with their errors where more
-    pairs are seen than inputs have dimensions; and with each solver among the methods
-    ``similarity`` of errors, ``best_match``, ``best_similarity``, ``match_r2`` and
+    averaged; ``rank_correlation``, Spearman's, of the layers from the first of ``fit`` on with
+    their errors where more pairs are seen than inputs have dimensions; and with each solver among
+    the methods ``similarity`` of errors, ``best_match``, ``best_similarity``, ``match_r2`` and
     ``match_r2_log2`` (see ``match_rows``).
 
     Fu et al. 2024 (arXiv 2310.17086) train readouts again, from N(0, 0.01^2), at the model's own
@@ -52,7 +52,8 @@ class Probes(Examination):
     batch: int = Field(default=64, ge=1, le=10**6, description="prompts of such a step")
     learning_rate: float = Field(default=1e-3, gt=0, le=10, description="Adam's, of these steps")
     fit: Annotated[tuple[int, int], AfterValidator(ascending)] | None = Field(
-        default=None, description="first and last layer that lines are fitted over; null: all"
+        default=None,
+        description="first and last layer of lines, and the first that is ranked; null: all",
     )
 
     @override
@@ -80,7 +81,7 @@ class Probes(Examination):
                     fit = self.fit or (layers[0], layers[-1])
                     errors = squared_errors(each, outputs)
                     yield rows_from_errors(errors, layers, subject.power, own)
-                    yield _rank_row(own, layers, fit, errors[:, :, subject.task.input_dim + 1 :])
+                    yield _rank_row(own, layers, fit[0], errors[:, :, subject.task.input_dim + 1 :])
                     residuals = each.double() - outputs
                     for name, (iterates, others) in solvers.items():
                         similar = similarity_of_errors(residuals, others)
@@ -117,18 +118,18 @@ class Probes(Examination):
 def _rank_row(
     labels: Mapping[str, Any],
     layers: tuple[int, ...],
-    fit: tuple[int, int],
+    first: int,
     errors: Float[torch.Tensor, "layer batch time"],
 ) -> pd.DataFrame:
     from scipy.stats import rankdata
 
-    chosen = [place for place, layer in enumerate(layers) if fit[0] <= layer <= fit[1]]
+    chosen = [place for place, layer in enumerate(layers) if layer >= first]
     mean = errors.mean((1, 2))[chosen].numpy()
     value = np.nan
     if len(chosen) > 1 and np.isfinite(mean).all():
         value = float(np.corrcoef(np.arange(len(chosen)), rankdata(mean))[0, 1])
     return make_rows(
-        labels, metric="rank_correlation", iterate=fit[0], value=value, n=errors.shape[1]
+        labels, metric="rank_correlation", iterate=first, value=value, n=errors.shape[1]
     )
 
 
