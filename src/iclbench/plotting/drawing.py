@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.container import Container
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, StrMethodFormatter
 
@@ -81,12 +82,12 @@ def draw_band(axes: Axes, x: Any, points: pd.DataFrame, **look: Any) -> None:
     axes.fill_between(x, low, top, color=look["color"], alpha=0.15, lw=0)
 
 
-Key = list[tuple[Artist, str]]
+Key = list[tuple[Artist | Container, str]]
 
 
 def key_of(panels: Sequence[Axes]) -> Key:
     """Return the named curves of panels and their names, each name once."""
-    found: dict[str, Artist] = {}
+    found: dict[str, Artist | Container] = {}
     for axes in panels:
         for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
             found.setdefault(name, handle)

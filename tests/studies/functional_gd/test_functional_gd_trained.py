@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 import torch
 from pydantic import ValidationError
+from scipy.stats import ttest_rel
 
+from iclbench.studies.functional_gd import trained
 from iclbench.studies.functional_gd.distances import distances
 from iclbench.studies.functional_gd.trained import TrainedGrid
 
@@ -72,18 +74,62 @@ def test_one_layer_of_linear_attention_learns_the_best_multiple_of_the_gram_matr
     assert values(found, "sampled_loss", method="linear") == pytest.approx(loss, rel=0.08)
 
 
-def test_the_loss_is_the_bayes_loss_and_the_excess(rows):
-    for (method, n), own in rows[rows["family"] == "trained"].groupby(["method", "position"]):
-        bayes = values(rows, "loss", method="bayes", position=n)
-        excess = values(own, "excess", method=method)
-        assert (excess > 0).all()
-        np.testing.assert_allclose(values(own, "loss"), bayes + excess, rtol=1e-12)
+def drawn_and_predicted(monkeypatch, measurement, predict=trained._predictions):
+    """Return the rows, the prompts of each seed and what was predicted for their queries."""
+    seen = []
+
+    def predictions(model, state, held):
+        found = predict(model, state, held)
+        seen.append((held, found))
+        return found
+
+    monkeypatch.setattr(trained, "_predictions", predictions)
+    rows = rows_of(measurement)
+    ((held, found),) = seen
+    return rows, held, found
+
+
+def test_the_loss_to_bayes_is_that_of_a_test_on_the_prompts(monkeypatch):
+    """Given n < d pairs, a linear label's variance is the square of what x has outside their span.
+
+    That is of the Gaussian process with the kernel <x, x'>.
+    """
+    rows, held, found = drawn_and_predicted(monkeypatch, grid(prompts=400))
+    expected, excess = [], []
+    for each, guesses in zip(held, found, strict=True):
+        outside, bayes = np.empty(400), np.empty(400)
+        for at, (x, y) in enumerate(zip(each.inputs, each.outputs, strict=True)):
+            weights = np.linalg.lstsq(x[:-1].T, x[-1], rcond=None)[0]
+            outside[at] = np.sum((x[-1] - weights @ x[:-1]) ** 2)
+            bayes[at] = weights @ y[:-1, 0]
+        squares = (guesses - each.outputs[:, -1, 0]) ** 2
+        expected.append(ttest_rel(squares, outside).statistic)
+        excess.append(np.mean((guesses - bayes) ** 2))
+    assert min(expected) > 3
+    np.testing.assert_allclose(values(rows, "loss_to_bayes"), expected, rtol=1e-5)
+    np.testing.assert_allclose(values(rows, "excess"), excess, rtol=1e-5)
+
+
+def test_the_bayes_predictor_is_at_its_loss_and_one_that_knows_more_is_below(monkeypatch):
+    def loss_to_bayes(predict):
+        measurement = grid(prompts=400, seeds=4, training=SHORT | {"steps": 1})
+        rows, _, _ = drawn_and_predicted(
+            monkeypatch, measurement, lambda _, __, held: np.stack([predict(each) for each in held])
+        )
+        return values(rows, "loss_to_bayes")
+
+    def knowing(each):
+        return (each.bayes + each.outputs[:, -1, 0]) / 2
+
+    assert np.abs(loss_to_bayes(lambda each: each.bayes)).max() < 4
+    assert loss_to_bayes(knowing).max() < -3
+    assert loss_to_bayes(lambda each: -each.bayes).min() > 3
 
 
 def test_models_are_named_by_their_heads_and_by_their_value_matrix(rows):
-    trained = rows[rows["family"] == "trained"]
-    assert set(trained["method"]) == {"linear", "softmax", "linear_exponential", "linear_full"}
-    at = trained.groupby("method")["position"].agg(set)
+    own = rows[rows["family"] == "trained"]
+    assert set(own["method"]) == {"linear", "softmax", "linear_exponential", "linear_full"}
+    at = own.groupby("method")["position"].agg(set)
     assert at["linear"] == {2, 3}
     assert at["linear_full"] == {3}
     assert set(rows.loc[rows["method"] == "bayes", "position"]) == {2, 3}

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.stats import spearmanr
 
 from iclbench.files import JobError
 from iclbench.measures import squared_errors
@@ -107,6 +108,39 @@ def test_all_readouts_of_all_layers_have_errors_and_matches(probed):
         peak = grid.loc[grid.groupby(["seed", "iterate"])["value"].idxmax()]
         peak = peak.set_index(["seed", "iterate"])["reference_iterate"].astype(float)
         assert peak.sort_index().tolist() == best.sort_index().tolist()
+
+
+@pytest.mark.parametrize("fit", [None, (3, 5)])
+def test_the_rank_correlation_is_that_of_scipy_once_pairs_outnumber_dimensions(tmp_path, fit):
+    model = GPT2(kind="gpt2", layers=6, width=8, heads=2, init_std=0.3)
+    training = Training(steps=3, batch=16, learning_rate=1e-2)
+    trained = train(TASK, LENGTH, model, training, ("task", "deep"), (0, 1), tmp_path, "test")
+    prompts = TASK.sample(stream("test"), 40, LENGTH)
+    deep = Subject(
+        task=TASK,
+        length=LENGTH,
+        power=float(DIM),
+        inputs=torch.from_numpy(prompts.inputs),
+        outputs=torch.from_numpy(prompts.outputs),
+        methods={},
+        learners=(Learner("deep", model, trained),),
+    )
+    options = {"of": "linear", "methods": ("deep",), "prompts": 40, "steps": 5, "fit": fit}
+    rows = pd.concat(Probes(kind="newton_probes", **options).examine(deep, NAMES, LABELS))
+    first, last = fit[0] if fit else 1, 6
+    errors = rows[(rows["metric"] == "squared_error") & (rows["position"] > DIM).fillna(False)]
+    errors = errors[errors["iterate"] >= first]
+    found = rows[rows["metric"] == "rank_correlation"].set_index(["method", "seed"])
+    assert len(found) == 3 * 2
+    assert set(found["iterate"]) == {first}
+    expected = {}
+    for key, own in errors.groupby(["method", "seed"]):
+        mean = own.groupby("iterate")["value"].mean()
+        assert len(mean) == last - first + 1
+        expected[key] = spearmanr(mean.index, mean.to_numpy()).statistic
+    assert len(set(expected.values())) > 2  # not all of them rise, or fall, throughout
+    for key, value in expected.items():
+        assert found.loc[key, "value"] == pytest.approx(value)
 
 
 def test_trained_readouts_approach_least_squares(subject):

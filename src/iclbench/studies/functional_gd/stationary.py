@@ -47,13 +47,7 @@ class Stationary(Measurement):
         description="the gradient of the population loss at the stationary points of theory"
     )
     spectrum: Spectrum = SPECTRUM
-    pairs: int = Field(
-        default=4,
-        ge=1,
-        le=200,
-        description="n, the pairs before the query; with n < d they determine no label of the "
-        "linear kernel, whose rounding would differ between turnings",
-    )
+    pairs: int = Field(default=4, ge=1, le=200, description="n, the pairs before the query")
     layers: int = Field(default=3, ge=1, le=16, description="L, the depth")
     prompts: int = Field(default=16, ge=1, le=10_000, description="prompts before they are turned")
 

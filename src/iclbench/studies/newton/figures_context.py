@@ -54,8 +54,8 @@ def newton_context(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
             panel = next(panels)
             _set_axes(panel, here)
             own = here[here["method"].str.match(solver).to_numpy(dtype=bool)]
-            iterates = _spread(sorted(own["iterate"].unique()))
-            for colour, iterate in zip(shades(len(iterates)), iterates, strict=True):
+            iterates = _spread(sorted(int(each) for each in own["iterate"].unique()))
+            for colour, iterate in zip(shades(len(iterates)), iterates, strict=False):
                 name = f"{short} {iterate}"
                 _draw(panel, own[own["iterate"] == iterate], name, color=colour, linewidth=0.9)
             _draw_reference(panel, here)
@@ -98,7 +98,7 @@ def newton_width(rows: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     for panel in axes:
         _set_axes(panel, table)
     sizes = sorted(int(size) for size in table["width"].dropna().unique())
-    for colour, size in zip(shades(len(sizes)), sizes, strict=True):
+    for colour, size in zip(shades(len(sizes)), sizes, strict=False):
         course = table[table["width"] == size]
         _draw(axes[0], course, f"width {size}", color=colour, marker="o", markersize=2.5)
         last = course[course["position"] == course["position"].max()]

@@ -28,7 +28,7 @@ DESCENT = "gd_fixed"
 LINES = 6
 """Positions are drawn at most, from few pairs to all."""
 
-FLOOR, CEILING = 1e-8, 1e1
+FLOOR, CEILING = 1e-5, 1e1
 
 
 @mpl.rc_context(STYLE)
@@ -114,7 +114,7 @@ def _chosen(positions: Sequence[Any]) -> list[int]:
 
 
 def _draw_errors(axes: Axes, table: pd.DataFrame, positions: Sequence[int]) -> None:
-    for colour, position in zip(shades(len(positions)), positions, strict=True):
+    for colour, position in zip(shades(len(positions)), positions, strict=False):
         course = table[table["position"] == position].sort_values("iterate")
         x = course["iterate"].astype(float)
         marker = "o" if len(course) < 9 else ""
