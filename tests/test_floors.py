@@ -7,13 +7,13 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "src" / "iclbench"
 FLOORS = [
-    {"settings", "lazy", "streams", "capabilities", "files", "registry", "digests"},
+    {"settings", "lazy", "streams", "capabilities", "files", "registry", "digests", "usage"},
     {"tasks", "attention", "records", "method", "measurement"},
     {"models", "solvers", "measures"},
     {"training"},
     {"studies", "claims", "plotting", "config"},
     {"plan", "planning", "stages"},
-    {"__main__"},
+    {"warm", "__main__"},
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 MODULES = sorted(PACKAGE.rglob("*.py"))

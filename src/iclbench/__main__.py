@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from pathlib import Path
 
 
@@ -12,6 +13,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a stage; return 0, or 1 after a sentence on what went wrong and what to do next."""
     options = vars(_parser().parse_args(arguments))
     stage = options.pop("stage")
+    usage = options.pop("usage")
     # Imported here: a stage pays for what it uses and for nothing else.
     match stage:
         case "prompts":
@@ -36,23 +38,34 @@ def main(arguments: list[str] | None = None) -> int:
             from iclbench.config.schema import write_schemas as run
     from iclbench.files import JobError
 
+    began = time.perf_counter()
     try:
         run(**options)
     except (JobError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    if usage is not None:
+        from iclbench.usage import write_usage
+
+        write_usage(usage, began)
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m iclbench", description=__doc__)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--usage", type=Path, help="the TSV file to write time and memory to")
     stages = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
 
-    prompts = stages.add_parser("prompts", help="draw a task's evaluation prompts")
+    prompts = stages.add_parser(
+        "prompts", parents=[common], help="draw a task's evaluation prompts"
+    )
     prompts.add_argument("plan", type=Path, help="the job's plan (results/plan/prompts/…)")
     prompts.add_argument("output", type=Path, help="the safetensors file to write")
 
-    train = stages.add_parser("train", help="train a model on a task, all seeds at once")
+    train = stages.add_parser(
+        "train", parents=[common], help="train a model on a task, all seeds at once"
+    )
     train.add_argument("plan", type=Path, help="the job's plan (results/plan/train/…)")
     train.add_argument("--model", type=Path, required=True, help="the safetensors file to write")
     train.add_argument("--rows", type=Path, required=True, help="the training curves to write")
@@ -66,7 +79,9 @@ def _parser() -> argparse.ArgumentParser:
         "read from $ICLBENCH_CHECKPOINT_EVERY",
     )
 
-    predict = stages.add_parser("predict", help="run every method on a task's prompts")
+    predict = stages.add_parser(
+        "predict", parents=[common], help="run every method on a task's prompts"
+    )
     predict.add_argument("plan", type=Path, help="the job's plan (results/plan/predict/…)")
     predict.add_argument("--prompts", type=Path, required=True, help="the evaluation prompts")
     predict.add_argument(
@@ -74,11 +89,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     predict.add_argument("--rows", type=Path, required=True, help="the Parquet file to write")
 
-    measure = stages.add_parser("measure", help="measure what one study alone measures")
+    measure = stages.add_parser(
+        "measure", parents=[common], help="measure what one study alone measures"
+    )
     measure.add_argument("plan", type=Path, help="the job's plan (results/plan/measure/…)")
     measure.add_argument("--rows", type=Path, required=True, help="the Parquet file to write")
 
-    examine = stages.add_parser("examine", help="measure what one study alone measures of methods")
+    examine = stages.add_parser(
+        "examine", parents=[common], help="measure what one study alone measures of methods"
+    )
     examine.add_argument("plan", type=Path, help="the job's plan (results/plan/examine/…)")
     examine.add_argument("--prompts", type=Path, required=True, help="the evaluation prompts")
     examine.add_argument(
@@ -86,28 +105,37 @@ def _parser() -> argparse.ArgumentParser:
     )
     examine.add_argument("--rows", type=Path, required=True, help="the Parquet file to write")
 
-    draw = stages.add_parser("draw", help="draw a figure from rows")
+    draw = stages.add_parser("draw", parents=[common], help="draw a figure from rows")
     draw.add_argument("plan", type=Path, help="the job's plan (results/plan/draw/…)")
     draw.add_argument("--figure", type=Path, required=True, help="the PDF; PNG and table beside it")
     draw.add_argument("--rows", type=Path, nargs="+", required=True, help="Parquet files of rows")
 
-    decide = stages.add_parser("decide", help="decide claims from rows")
+    decide = stages.add_parser("decide", parents=[common], help="decide claims from rows")
     decide.add_argument("plan", type=Path, help="the job's plan (results/plan/decide/…)")
     decide.add_argument("--verdicts", type=Path, required=True, help="the Parquet file to write")
     decide.add_argument("--rows", type=Path, nargs="*", default=[], help="Parquet files of rows")
 
-    report = stages.add_parser("report", help="gather verdicts into the scorecard")
+    report = stages.add_parser(
+        "report", parents=[common], help="gather verdicts into the scorecard"
+    )
     report.add_argument("--verdicts", type=Path, nargs="*", default=[], help="one file a study")
     report.add_argument("--table", type=Path, required=True, help="the Parquet file to write")
     report.add_argument("--page", type=Path, required=True, help="the HTML page to write")
 
-    strict = stages.add_parser("strict", help="fail if a verdict is not as expected")
+    strict = stages.add_parser(
+        "strict", parents=[common], help="fail if a verdict is not as expected"
+    )
     strict.add_argument("table", type=Path, help="the scorecard's Parquet file")
 
-    schema = stages.add_parser("schema", help="write the JSON schemas of the settings files")
+    schema = stages.add_parser(
+        "schema", parents=[common], help="write the JSON schemas of the settings files"
+    )
     schema.add_argument("folder", type=Path, help="the folder to write to (config/schema)")
     return parser
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from iclbench.warm import ask
+
+    status = ask(sys.argv[1:])
+    sys.exit(main() if status is None else status)

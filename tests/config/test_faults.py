@@ -1,24 +1,11 @@
 """A bad setting stops everything, with file, key, value, what was expected and the nearest name."""
 
 import pytest
+from small_settings import MODEL, RUN, SCALE, SOLVER, STUDY, TASK
 
 from iclbench.config.faults import ConfigError
 from iclbench.config.reading import read_config
 
-TASK = "summary: Orbits.\nlength: 20\ndynamics: {kind: haar, dim: 5}\n"
-SOLVER = "summary: Nothing.\nsolver: {kind: zero}\n"
-MODEL = """\
-summary: A small one.
-model: {kind: gpt2, width: 16, heads: 2, layers: 2}
-training: {steps: 10, batch: 4, learning_rate: 1e-3}
-"""
-STUDY = """\
-summary: All.
-tasks: all
-models: all
-solvers: all
-figures: {leaderboard: {kind: leaderboard}}
-"""
 CLAIMS = (
     STUDY
     + """\
@@ -33,23 +20,6 @@ claims:
     scales: [small]
 """
 )
-SCALE = "summary: Small.\nseeds: 2\nprompts: 8\n"
-RUN = {"scale": "small"}
-
-
-@pytest.fixture
-def folder(tmp_path):
-    for name, text in {
-        "tasks/orbit": TASK,
-        "solvers/zero": SOLVER,
-        "models/tiny": MODEL,
-        "studies/main": STUDY,
-        "scales/small": SCALE,
-    }.items():
-        path = tmp_path / f"{name}.yaml"
-        path.parent.mkdir()
-        path.write_text(text)
-    return tmp_path
 
 
 def test_good_settings_are_read(folder):

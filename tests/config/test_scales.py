@@ -1,27 +1,11 @@
 """What a scale changes of a study, and leaves out of it."""
 
 import pytest
+from small_settings import METHODS, RUN, SCALE
 
 from iclbench.config.faults import ConfigError
 from iclbench.config.reading import read_config
 
-FILES = {
-    "tasks/orbit": "summary: Orbits.\nlength: 20\ndynamics: {kind: haar, dim: 5}\n",
-    "solvers/zero": "summary: Nothing.\nsolver: {kind: zero}\n",
-    "models/tiny": """\
-summary: A small one.
-model: {kind: gpt2, width: 16, heads: 2, layers: 2}
-training: {steps: 10, batch: 4, learning_rate: 1e-3}
-""",
-}
-STUDY = """\
-summary: All.
-tasks: all
-models: all
-solvers: all
-"""
-SCALE = "summary: Small.\nseeds: 2\nprompts: 8\n"
-RUN = {"scale": "small"}
 VARIANT = "variants: {mine: {of: tiny, model: {layers: 3}, training: {steps: 99, batch: 7}}}\n"
 
 
@@ -36,26 +20,15 @@ figures:
 """
 
 
-@pytest.fixture
-def folder(tmp_path):
-    for name, text in FILES.items():
-        path = tmp_path / f"{name}.yaml"
-        path.parent.mkdir()
-        path.write_text(text)
-    for name in ("studies", "scales"):
-        (tmp_path / name).mkdir()
-    return tmp_path
-
-
 def read(folder, study, overlay=""):
-    (folder / "studies" / "main.yaml").write_text(STUDY + study)
+    (folder / "studies" / "main.yaml").write_text(METHODS + study)
     laid = f"studies: {{main: {overlay}}}\n" if overlay else ""
     (folder / "scales" / "small.yaml").write_text(SCALE + laid)
     return read_config(RUN, folder)
 
 
 def variant(folder, scale=""):
-    (folder / "studies" / "main.yaml").write_text(STUDY + VARIANT)
+    (folder / "studies" / "main.yaml").write_text(METHODS + VARIANT)
     (folder / "scales" / "small.yaml").write_text(SCALE + scale)
     return read_config(RUN, folder).variants["main"]["mine"]
 

@@ -24,6 +24,7 @@ from iclbench.plotting.summaries import last_quarter, of_metric, over_seeds
 from iclbench.plotting.training import training
 
 sys.path.insert(0, str(Path(__file__).parent))
+from seen import assert_inside
 from synthetic import METHODS, TASKS, labels, make
 
 from iclbench.records import left_out, make_rows, read, write
@@ -59,18 +60,6 @@ def lines_of(axes):
 
 def names_beside(axes):
     return [text for text in axes.texts if text.get_position()[0] > 1]
-
-
-def assert_inside(figure):
-    renderer = FigureCanvasAgg(figure).get_renderer()
-    figure.draw_without_rendering()
-    page = figure.bbox
-    for artist in (*figure.axes, *figure.texts, *figure.legends):
-        box = artist.get_tightbbox(renderer)
-        assert box.x0 >= page.x0 - 1, artist
-        assert box.y0 >= page.y0 - 1, artist
-        assert box.x1 <= page.x1 + 1, artist
-        assert box.y1 <= page.y1 + 1, artist
 
 
 @pytest.mark.parametrize("kind", DRAWN)

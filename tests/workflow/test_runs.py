@@ -171,6 +171,18 @@ def test_a_killed_run_resumes_to_the_same_bytes(finished, tmp_path):
     assert same_models(tree, finished)
 
 
+def test_jobs_that_are_their_own_processes_make_the_same_bytes(finished, tmp_path):
+    tree = finished.copy(tmp_path / "tree")
+    made = ["models/haar/plain.safetensors", "metrics/measured/newton/identities.parquet"]
+    for name in made:
+        (tree.path / "results" / name).unlink()
+    # Without hooks nothing is started that jobs could fork from.
+    tree.snakemake(*(f"results/{name}" for name in made), "--cores", "2", "--no-hooks")
+    for name in made:
+        one, other = (each.path / "results" / name for each in (tree, finished))
+        assert one.read_bytes() == other.read_bytes(), name
+
+
 def same_models(one, other):
     models = sorted(one.path.glob("results/models/*/*.safetensors"))
     return models and all(

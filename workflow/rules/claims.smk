@@ -12,8 +12,6 @@ rule decide:
         "results/claims/{decided}.parquet",
     log:
         "results/logs/decide/{decided}.log",
-    benchmark:
-        "results/benchmarks/decide/{decided}.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -21,7 +19,8 @@ rule decide:
         mem_mb=2000,
         runtime=10,
     shell:
-        "python -m iclbench decide {input.plan} --verdicts {output} --rows {input.rows} 2> {log}"
+        "python -m iclbench decide {input.plan} --verdicts {output} --rows {input.rows}"
+        " --usage results/benchmarks/decide/{wildcards.decided}.tsv 2> {log}"
 
 
 rule scorecard:
@@ -38,8 +37,6 @@ rule scorecard:
         ),
     log:
         "results/logs/report/scorecard.log",
-    benchmark:
-        "results/benchmarks/report/scorecard.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -48,7 +45,8 @@ rule scorecard:
         runtime=10,
     shell:
         "python -m iclbench report --table {output.table} --page {output.page}"
-        " --verdicts {input.verdicts} 2> {log}"
+        " --verdicts {input.verdicts}"
+        " --usage results/benchmarks/report/scorecard.tsv 2> {log}"
 
 
 rule claims:
@@ -65,8 +63,6 @@ rule strict:
         touch("results/claims/as_expected"),
     log:
         "results/logs/report/strict.log",
-    benchmark:
-        "results/benchmarks/report/strict.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -74,7 +70,8 @@ rule strict:
         mem_mb=2000,
         runtime=10,
     shell:
-        "python -m iclbench strict {input.table} 2> {log}"
+        "python -m iclbench strict {input.table}"
+        " --usage results/benchmarks/report/strict.tsv 2> {log}"
 
 
 for decided in PLAN.decisions:

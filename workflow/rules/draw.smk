@@ -19,8 +19,6 @@ for kind, names in PLAN.figures_of_kinds.items():
             table="results/figures/{figure}.parquet",
         log:
             "results/logs/draw/{figure}.log",
-        benchmark:
-            "results/benchmarks/draw/{figure}.tsv"
         wildcard_constraints:
             figure="|".join(names),
         conda:
@@ -33,7 +31,7 @@ for kind, names in PLAN.figures_of_kinds.items():
             labels=labels_of,
         shell:
             "python -m iclbench draw {input.plan} --figure {output.pdf} --rows {input.rows}"
-            " 2> {log}"
+            " --usage results/benchmarks/draw/{wildcards.figure}.tsv 2> {log}"
 
 
 for figure in PLAN.figures:

@@ -16,8 +16,6 @@ rule measure:
         "results/metrics/measured/{measured}.parquet",
     log:
         "results/logs/measure/{measured}.log",
-    benchmark:
-        "results/benchmarks/measure/{measured}.tsv"
     wildcard_constraints:
         measured="|".join(MEASURED),
     # Long jobs may hide among them, and figures and claims wait for all.
@@ -29,7 +27,8 @@ rule measure:
         mem_mb=4000,
         runtime=120,
     shell:
-        "python -m iclbench measure {input.plan} --rows {output} 2> {log}"
+        "python -m iclbench measure {input.plan} --rows {output}"
+        " --usage results/benchmarks/measure/{wildcards.measured}.tsv 2> {log}"
 
 
 rule examine:
@@ -41,8 +40,6 @@ rule examine:
         "results/metrics/measured/{measured}.parquet",
     log:
         "results/logs/examine/{measured}.log",
-    benchmark:
-        "results/benchmarks/examine/{measured}.tsv"
     wildcard_constraints:
         measured="|".join(EXAMINED),
     priority: 5
@@ -54,4 +51,5 @@ rule examine:
         runtime=120,
     shell:
         "python -m iclbench examine {input.plan} --prompts {input.prompts} --rows {output}"
-        " --models {input.models} 2> {log}"
+        " --models {input.models}"
+        " --usage results/benchmarks/examine/{wildcards.measured}.tsv 2> {log}"

@@ -25,6 +25,7 @@ try:
     from iclbench.config.faults import ConfigError
     from iclbench.config.reading import read_config
     from iclbench.planning import make_plan
+    from iclbench.warm import start
 except ModuleNotFoundError as error:
     raise WorkflowError(f"{error}; {INSTALL}")
 
@@ -50,6 +51,12 @@ wildcard_constraints:
     model="[a-z][a-z0-9_]*",
     study="[a-z][a-z0-9_]*",
     decided="|".join(PLAN.decisions),
+
+
+onstart:
+    # Jobs of this machine and of this Python fork from one process that has loaded what they need.
+    if workflow.local_exec and not workflow.deployment_settings.deployment_method:
+        start(SOURCES)
 
 
 onsuccess:

@@ -10,8 +10,6 @@ rule predict_task:
         "results/metrics/{study}/{task}.parquet",
     log:
         "results/logs/predict/{study}/{task}.log",
-    benchmark:
-        "results/benchmarks/predict/{study}/{task}.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -20,4 +18,5 @@ rule predict_task:
         runtime=60,
     shell:
         "python -m iclbench predict {input.plan} --prompts {input.prompts} --rows {output}"
-        " --models {input.models} 2> {log}"
+        " --models {input.models}"
+        " --usage results/benchmarks/predict/{wildcards.study}/{wildcards.task}.tsv 2> {log}"

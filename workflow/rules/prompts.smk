@@ -8,8 +8,6 @@ rule draw_prompts:
         "results/prompts/{task}.safetensors",
     log:
         "results/logs/prompts/{task}.log",
-    benchmark:
-        "results/benchmarks/prompts/{task}.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -17,4 +15,5 @@ rule draw_prompts:
         mem_mb=2000,
         runtime=10,
     shell:
-        "python -m iclbench prompts {input.plan} {output} 2> {log}"
+        "python -m iclbench prompts {input.plan} {output}"
+        " --usage results/benchmarks/prompts/{wildcards.task}.tsv 2> {log}"

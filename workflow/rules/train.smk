@@ -9,8 +9,6 @@ rule train_model:
         rows="results/metrics/training/{task}/{model}.parquet",
     log:
         "results/logs/train/{task}/{model}.log",
-    benchmark:
-        "results/benchmarks/train/{task}/{model}.tsv"
     # Long jobs first: a run that ends with one long job wastes the other cores.
     priority: 10
     conda:
@@ -21,4 +19,5 @@ rule train_model:
         runtime=720,
     shell:
         "python -m iclbench train {input.plan} --model {output.model} --rows {output.rows}"
-        " --checkpoints results/checkpoints/{wildcards.task}/{wildcards.model} 2> {log}"
+        " --checkpoints results/checkpoints/{wildcards.task}/{wildcards.model}"
+        " --usage results/benchmarks/train/{wildcards.task}/{wildcards.model}.tsv 2> {log}"

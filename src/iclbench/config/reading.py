@@ -134,7 +134,7 @@ def read_config(run: Mapping[str, Any], root: Path, source: str = "config.yaml")
             merged = _merged(*(layer for *_, layer in layers))
             if room == "studies":
                 origins[name] = origin
-                faults.extend(_left_out(merged, base, origin))
+                faults.extend(_leave_out(merged, base, origin))
             value = _validated(model, merged, origin, faults)
             if value is not None:
                 rooms[room][name] = value
@@ -155,12 +155,13 @@ def read_config(run: Mapping[str, Any], root: Path, source: str = "config.yaml")
     return config
 
 
-def _left_out(study: dict[str, Any], base: Mapping[str, Any], origin: Origin) -> Iterator[Fault]:
+def _leave_out(study: dict[str, Any], base: Mapping[str, Any], origin: Origin) -> list[Fault]:
     """Take out of a study what its scale says null for, and figures that draw nothing else.
 
-    Yields:
+    Returns:
         A fault for every such name that the study's file does not have.
     """
+    faults = []
     gone: dict[str, set[str]] = {}
     for key in LEFT_OUT_BY_NULL:
         own, laid = base.get(key), study.get(key)
@@ -171,7 +172,7 @@ def _left_out(study: dict[str, Any], base: Mapping[str, Any], origin: Origin) ->
         }
         for name in sorted(gone[key] - own.keys()):
             message = f"there is no {name!r} to leave out; {nearest(name, own)}"
-            yield fault_at(origin, (key, name), message)
+            faults.append(fault_at(origin, (key, name), message))
         study[key] = {name: value for name, value in laid.items() if name not in gone[key]}
     measurements = gone.get("measurements", set())
     for name, figure in list(study["figures"].items()) if "figures" in gone else []:
@@ -183,6 +184,7 @@ def _left_out(study: dict[str, Any], base: Mapping[str, Any], origin: Origin) ->
             study["figures"][name] = {**figure, "from": left}
         else:
             del study["figures"][name]
+    return faults
 
 
 def _variants(

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 from docutils.core import publish_parts
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from seen import assert_inside
 
 from iclbench.claims.claim import Claim
 from iclbench.claims.verdicts import decide
@@ -76,16 +76,8 @@ def drawn(kind, rows):
 
 
 def assert_readable(figure) -> None:
-    renderer = FigureCanvasAgg(figure).get_renderer()
-    figure.draw_without_rendering()
-    page = figure.bbox
+    assert_inside(figure)
     assert figure.get_figwidth() <= 7.0 + 1e-9
-    for artist in (*figure.axes, *figure.texts, *figure.legends):
-        box = artist.get_tightbbox(renderer)
-        assert box.x0 >= page.x0 - 1, artist
-        assert box.y0 >= page.y0 - 1, artist
-        assert box.x1 <= page.x1 + 1, artist
-        assert box.y1 <= page.y1 + 1, artist
     for axes in figure.axes:
         for text in (*axes.texts, *axes.get_xticklabels(), *axes.get_yticklabels()):
             assert text.get_fontsize() >= 6.5

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from docutils.core import publish_parts
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
+from seen import overlaps
 
 from iclbench.plotting.saving import save
 from iclbench.records import make_rows
@@ -76,22 +76,6 @@ ROWS = {
     "functional_gd_depth": of_losses,
     "functional_gd_stationary": of_distances,
 }
-
-
-def overlaps(figure) -> list[str]:
-    """Return the pairs of panels, titles and keys that lie over one another."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    renderer = canvas.get_renderer()
-    boxes = [(f"panel {i}", axes.get_tightbbox(renderer)) for i, axes in enumerate(figure.axes)]
-    boxes += [("key", key.get_window_extent(renderer)) for key in figure.legends]
-    boxes += [(text.get_text(), text.get_window_extent(renderer)) for text in figure.texts]
-    return [
-        f"{one}; {other}"
-        for i, (one, a) in enumerate(boxes)
-        for other, b in boxes[i + 1 :]
-        if a.overlaps(b)
-    ]
 
 
 @pytest.mark.parametrize("kind", DRAWN)

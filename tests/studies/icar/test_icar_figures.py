@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from docutils.core import publish_parts
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 sys.path.insert(0, str(Path(__file__).parent))
+from seen import assert_inside
 from synthetic_haar import DEPTHS, HEADS, make
 
 from iclbench.plotting.saving import save
@@ -100,18 +100,6 @@ def rows():
         "depth": make(length=12),
         "heads": make(length=12),
     }
-
-
-def assert_inside(figure):
-    renderer = FigureCanvasAgg(figure).get_renderer()
-    figure.draw_without_rendering()
-    page = figure.bbox
-    for artist in (*figure.axes, *figure.texts, *figure.legends):
-        box = artist.get_tightbbox(renderer)
-        assert box.x0 >= page.x0 - 1, artist
-        assert box.y0 >= page.y0 - 1, artist
-        assert box.x1 <= page.x1 + 1, artist
-        assert box.y1 <= page.y1 + 1, artist
 
 
 @pytest.mark.parametrize("kind", KINDS)

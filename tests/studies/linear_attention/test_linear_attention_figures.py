@@ -10,6 +10,7 @@ import pytest
 import torch
 from docutils.core import publish_parts
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from seen import assert_inside
 
 from iclbench.plotting.saving import save
 from iclbench.records import make_rows
@@ -127,18 +128,6 @@ def rows():
         "garg_prompts": of_prompts(),
         "linear_self_attention": of_layers(),
     }
-
-
-def assert_inside(figure):
-    renderer = FigureCanvasAgg(figure).get_renderer()
-    figure.draw_without_rendering()
-    page = figure.bbox
-    for artist in (*figure.axes, *figure.texts, *figure.legends):
-        box = artist.get_tightbbox(renderer)
-        assert box.x0 >= page.x0 - 1, artist
-        assert box.y0 >= page.y0 - 1, artist
-        assert box.x1 <= page.x1 + 1, artist
-        assert box.y1 <= page.y1 + 1, artist
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -12,7 +12,7 @@ import pytest
 from docutils.core import publish_parts
 
 sys.path.insert(0, str(Path(__file__).parent))
-from seen_newton import agrees, lines_of, overlaps, panel
+from seen import agrees, lines_of, overlaps, panel
 from synthetic_newton import (
     ITERATIONS,
     LAYERS,

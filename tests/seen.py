@@ -1,4 +1,4 @@
-"""What can be seen of a figure: its panels, their named curves, and what hides what."""
+"""What is seen of a figure: its panels, their named curves, what hides what, what is cut off."""
 
 from __future__ import annotations
 
@@ -45,3 +45,16 @@ def overlaps(figure) -> list[str]:
         for other, b in boxes[i + 1 :]
         if a.overlaps(b)
     ]
+
+
+def assert_inside(figure) -> None:
+    """Check that all of a figure is on its page."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw_without_rendering()
+    page = figure.bbox
+    for artist in (*figure.axes, *figure.texts, *figure.legends):
+        box = artist.get_tightbbox(renderer)
+        assert box.x0 >= page.x0 - 1, artist
+        assert box.y0 >= page.y0 - 1, artist
+        assert box.x1 <= page.x1 + 1, artist
+        assert box.y1 <= page.y1 + 1, artist

@@ -1,0 +1,220 @@
+"""Warm start: a run's jobs fork from one process that has loaded torch and its like already.
+
+A job is a process of its own, and most of a small job is its start: Python with Lightning takes
+longer to load than a small training takes. Where Snakemake runs jobs on its own machine, it starts
+a *nursery* (:func:`start`), and ``python -m iclbench`` hands its words, its folder, its environment
+and its streams to it (:func:`ask`). The nursery loads what the stage needs, the first time that it
+is asked for it, and forks; the fork does the work, and ends as a process of its own would. Where
+there is no nursery (a cluster's node, a call by hand), the job is its own process, with the same
+result.
+
+The nursery computes nothing itself, so no thread runs in it and no state but modules is handed on.
+It ends with the run that started it, and a job ends with the process that asked for it; signals
+reach the work.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import multiprocessing
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+ADDRESS = "ICLBENCH_NURSERY"
+"""The variable that holds the nursery's address."""
+
+LOADED: dict[str, Sequence[str]] = {
+    "prompts": ("iclbench.stages.prompts", "torch", "scipy.stats"),
+    "train": ("iclbench.stages.train", "pytorch_lightning", "torch.func", "scipy.stats"),
+    "predict": ("iclbench.stages.predict", "torch.func", "scipy.stats"),
+    "measure": ("iclbench.stages.measure", "torch.func", "scipy.stats"),
+    "examine": ("iclbench.stages.examine", "torch.func", "scipy.stats"),
+    "draw": ("iclbench.stages.draw", "seaborn", "matplotlib.backends.backend_pdf"),
+    "decide": ("iclbench.stages.decide", "scipy.stats"),
+    "report": ("iclbench.stages.report",),
+}
+"""What the nursery loads for a stage: what every job of the stage would load itself."""
+
+# Read when a library is loaded, and so once for all that is forked: one thread; no thread of the
+# memory pool's own; the number of GPUs asked without starting the driver, which no fork survives.
+_THREADS = "OMP_NUM_THREADS"
+_ENVIRONMENT = {
+    _THREADS: "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
+}
+_FORWARDED = (signal.SIGINT, signal.SIGTERM)
+
+
+def start(sources: Path) -> None:
+    """Start a nursery that ends with this process, and put its address into the environment.
+
+    Does nothing where processes that have loaded numerical libraries cannot be forked safely (all
+    but Linux).
+
+    Args:
+        sources: The folder that the package is loaded from.
+    """
+    if sys.platform != "linux":
+        return
+    folder = Path(tempfile.mkdtemp(prefix="iclbench-"))  # open to its owner alone
+    address = folder / "nursery"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(address))
+        listener.listen(128)
+        # Its standard input is the run's end: it is closed with the process that holds the other.
+        subprocess.Popen(
+            [sys.executable, "-m", "iclbench.warm", str(address), str(listener.fileno())],
+            stdin=subprocess.PIPE,
+            pass_fds=[listener.fileno()],
+            start_new_session=True,
+            env=os.environ | _ENVIRONMENT | {"PYTHONPATH": str(sources)},
+        )
+    os.environ[ADDRESS] = str(address)
+
+
+def ask(arguments: Sequence[str]) -> int | None:
+    """Have a nursery run the command line, and return its exit status.
+
+    Returns:
+        The exit status; None where there is no nursery for this process, which then does the work
+        itself: none was started on this machine, or this process may use more than one thread.
+    """
+    if ADDRESS not in os.environ or not arguments or os.environ.get(_THREADS) != "1":
+        return None
+    with socket.socket(socket.AF_UNIX) as nursery:
+        try:
+            nursery.connect(os.environ[ADDRESS])
+        except OSError:
+            return None
+        job = {
+            "arguments": list(arguments),
+            "folder": str(Path.cwd()),
+            "environment": dict(os.environ),
+        }
+        with tempfile.TemporaryFile() as file:
+            file.write(json.dumps(job).encode())
+            file.flush()
+            socket.send_fds(nursery, [arguments[0].encode()], [0, 1, 2, file.fileno()])
+        for number in _FORWARDED:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, lambda number, _: nursery.sendall(bytes([number])))
+        status = nursery.recv(8)
+    if not status:
+        sys.stderr.write("the process that forks this run's jobs has ended; run again\n")
+        return 1
+    return int(status)
+
+
+def _serve(listener: socket.socket) -> None:
+    """Fork whoever asks, until standard input closes; then end all work."""
+    fork = multiprocessing.get_context("fork")
+    at_work: dict[socket.socket, BaseProcess] = {}
+    with selectors.DefaultSelector() as events:
+        events.register(sys.stdin, selectors.EVENT_READ)
+        events.register(listener, selectors.EVENT_READ)
+        while True:
+            for key, _ in events.select():
+                match key.fileobj:
+                    case socket.socket() as asking if asking is listener:
+                        events.register(listener.accept()[0], selectors.EVENT_READ)
+                    case socket.socket() as asking if asking in at_work:
+                        _pass_on(asking, at_work[asking])
+                    case socket.socket() as asking:
+                        stage, files, _, _ = socket.recv_fds(asking, 64, 4)
+                        if not stage:
+                            events.unregister(asking)
+                            asking.close()
+                            continue
+                        _load(stage.decode())
+                        others = [listener, asking, *at_work]
+                        work = fork.Process(target=_work, args=(files, others))
+                        work.start()
+                        for file in files:
+                            os.close(file)
+                        at_work[asking] = work
+                        events.register(work.sentinel, selectors.EVENT_READ, asking)
+                    case int() as sentinel:
+                        asking = key.data
+                        events.unregister(sentinel)
+                        events.unregister(asking)
+                        _end(asking, at_work.pop(asking))
+                    case _:
+                        for work in at_work.values():
+                            work.kill()
+                        return
+
+
+def _load(stage: str) -> None:
+    for module in LOADED.get(stage, ()):
+        # What cannot be loaded says so in the job itself.
+        with suppress(ImportError):
+            import_module(module)
+    gc.freeze()  # no collection of what is shared, which would copy it into every fork
+
+
+def _pass_on(asking: socket.socket, work: BaseProcess) -> None:
+    """Pass a signal on to the work; end it if who asked for it has ended."""
+    try:
+        signals = asking.recv(8)
+    except ConnectionError:
+        signals = b""
+    if not signals:
+        work.kill()
+    for number in signals:
+        if work.pid is not None:
+            os.kill(work.pid, number)
+
+
+def _end(asking: socket.socket, work: BaseProcess) -> None:
+    """Tell who asked how the work has ended; as in a shell, 128 more than a signal's number."""
+    work.join()
+    status = work.exitcode or 0
+    with suppress(OSError), asking:
+        asking.sendall(str(status if status >= 0 else 128 - status).encode())
+    work.close()
+
+
+def _work(files: Sequence[int], others: Sequence[socket.socket]) -> None:
+    """Be the process that asked: its streams, words, folder and environment."""
+    for other in others:
+        other.close()
+    with os.fdopen(files[-1], "rb") as file:
+        file.seek(0)
+        job = json.load(file)
+    for number, stream in enumerate(files[:-1]):
+        os.dup2(stream, number)
+        os.close(stream)
+    os.environ.clear()
+    os.environ.update(job["environment"])
+    os.chdir(job["folder"])
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    from iclbench.__main__ import main
+
+    sys.argv[1:] = job["arguments"]
+    sys.exit(main(job["arguments"]))
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    address = Path(sys.argv[1])
+    try:
+        with socket.socket(fileno=int(sys.argv[2])) as listening:
+            _serve(listening)
+    finally:
+        address.unlink()
+        address.parent.rmdir()
