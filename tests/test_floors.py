@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "src" / "iclbench"
 FLOORS = [
     {"settings", "lazy", "streams", "capabilities", "files", "registry", "digests", "usage"},
-    {"tasks", "attention", "records", "method", "measurement"},
+    {"tasks", "attention", "records", "method", "measurement", "implicit"},
     {"models", "solvers", "measures"},
     {"training"},
     {"studies", "claims", "plotting", "config"},

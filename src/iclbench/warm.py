@@ -36,15 +36,18 @@ ADDRESS = "ICLBENCH_NURSERY"
 
 LOADED: dict[str, Sequence[str]] = {
     "prompts": ("iclbench.stages.prompts", "torch", "scipy.stats"),
-    "train": ("iclbench.stages.train", "pytorch_lightning", "torch.func", "scipy.stats"),
-    "predict": ("iclbench.stages.predict", "torch.func", "scipy.stats"),
-    "measure": ("iclbench.stages.measure", "torch.func", "scipy.stats"),
-    "examine": ("iclbench.stages.examine", "torch.func", "scipy.stats"),
+    "train": ("iclbench.stages.train", "pytorch_lightning", "torch._dynamo", "scipy.stats"),
+    "predict": ("iclbench.stages.predict", "torch._dynamo", "scipy.stats"),
+    "measure": ("iclbench.stages.measure", "torch._dynamo", "scipy.stats"),
+    "examine": ("iclbench.stages.examine", "torch._dynamo", "scipy.stats"),
     "draw": ("iclbench.stages.draw", "seaborn", "matplotlib.backends.backend_pdf"),
     "decide": ("iclbench.stages.decide", "scipy.stats"),
     "report": ("iclbench.stages.report",),
 }
-"""What the nursery loads for a stage: what every job of the stage would load itself."""
+"""What the nursery loads for a stage: what every job of the stage would load itself.
+
+``torch.func`` loads ``torch._dynamo`` at its first call.
+"""
 
 # Read when a library is loaded, and so once for all that is forked: one thread; no thread of the
 # memory pool's own; the number of GPUs asked without starting the driver, which no fork survives.

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from jaxtyping import Bool, Float
 
 from iclbench.attention.kernels import Kernel
+from iclbench.implicit.problems import Problem
 from iclbench.lazy import torch
-from iclbench.solvers.implicit import hypergradient
 from iclbench.solvers.kernel_ridge import cholesky
 
 GOLDEN = (5**0.5 - 1) / 2
@@ -94,13 +94,9 @@ class HeldOut:
         factor, regular = cholesky(hessian)
         alpha = torch.cholesky_solve(self.y, factor)
         loss = self.losses(alpha, h)
-        gradient = hypergradient(
-            self.inner_gradient,
-            lambda alpha, h: self.losses(alpha, h).sum(),
-            alpha,
-            h,
-            solve=lambda v: torch.cholesky_solve(v, factor),
-        )
+        problem = Problem(self.inner_gradient, lambda alpha, h: self.losses(alpha, h).sum())
+        in_alpha, in_h = problem.outer_gradients(alpha, h)
+        gradient = in_h - problem.pull(alpha, h, torch.cholesky_solve(in_alpha, factor))
         exists = regular & loss.isfinite() & gradient.isfinite().all(-1)
         return Evaluation(
             torch.where(exists, loss, torch.inf),

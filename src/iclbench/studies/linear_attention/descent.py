@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -75,7 +75,7 @@ def best_step(
     place = int(np.argmin([loss(eta) for eta in grid]))
     low, high = grid[place] - bound / 24, grid[place] + bound / 24
     options = {"xatol": 1e-5 * grid[place]}
-    found = minimize_scalar(loss, bounds=(low, high), method="bounded", options=options)
+    found: Any = minimize_scalar(loss, bounds=(low, high), method="bounded", options=options)
     return Constants(float(found.x))
 
 

@@ -1,0 +1,69 @@
+"""One transformer block in a loop, on interleaved tokens x_1, y_1, x_2, and so on."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import nn
+
+from iclbench.models.layouts import interleaved
+from iclbench.models.looped import Looped
+from iclbench.models.networks.gpt2 import Block
+
+
+class LoopedNetwork(nn.Module):
+    """The network of `Looped`; all loops are read out by the one readout, trained by the last."""
+
+    def __init__(self, settings: Looped, input_dim: int, length: int) -> None:
+        super().__init__()
+        self.loops, self.terms = settings.layers, settings.terms
+        self.read_in = nn.Linear(input_dim, settings.width)
+        self.positions = nn.Parameter(
+            settings.init_std * torch.randn(2 * length - 1, settings.width)
+        )
+        self.block = Block(settings.model_copy(update={"layers": 1}))
+        self.norm = nn.LayerNorm(settings.width)
+        self.readout = nn.Linear(settings.width, 1)
+
+    def forward(
+        self,
+        inputs: Float[torch.Tensor, "batch time p"],
+        outputs: Float[torch.Tensor, "batch time 1"],
+    ) -> Float[torch.Tensor, "loop batch time 1"]:
+        """Return the predictions after every loop, all but the last detached."""
+        tokens = interleaved(inputs, outputs)
+        embedded = self.read_in(tokens) + self.positions[: tokens.shape[1]]
+        state = torch.zeros_like(embedded)
+        states = []
+        with torch.set_grad_enabled(self.terms is None and torch.is_grad_enabled()):
+            for _ in range(self.loops):
+                state = self.loop(state, embedded)
+                states.append(state)
+        if self.terms is not None:
+            states[-1] = self._implicit(state.detach(), embedded, self.terms)
+        read = [self.readout(each[:, ::2]).detach() for each in states[:-1]]
+        return torch.stack([*read, self.readout(states[-1][:, ::2])])
+
+    def loop(
+        self,
+        state: Float[torch.Tensor, "batch token width"],
+        embedded: Float[torch.Tensor, "batch token width"],
+    ) -> Float[torch.Tensor, "batch token width"]:
+        """Return the next state."""
+        return self.norm(self.block(state + embedded))
+
+    def _implicit(
+        self,
+        state: Float[torch.Tensor, "batch token width"],
+        embedded: Float[torch.Tensor, "batch token width"],
+        terms: int,
+    ) -> Float[torch.Tensor, "batch token width"]:
+        """Return the state itself, with the derivative of the fixed point.
+
+        The derivative of ``terms`` loops from a fixed point that is held is sum_{k < terms} J^k
+        times that of one loop in the weights: Neumann's series of (I - J)^{-1}.
+        """
+        moved = state
+        for _ in range(terms):
+            moved = self.loop(moved, embedded)
+        return state + (moved - moved.detach())
