@@ -202,6 +202,28 @@ def test_the_roots_of_a_function_that_is_no_gradient():
     torch.testing.assert_close(newton.checked(), truth)
 
 
+def test_many_unknowns_need_no_matrix():
+    """f = |x - P y|^2 / 2 + (u^T x)^2 / 2 in 200 000 dimensions, whose matrix would fill a disk."""
+    rng = np.random.default_rng(3)
+    d = 200_000
+    u = torch.from_numpy(rng.normal(size=d) / d**0.5)
+    P = torch.from_numpy(rng.normal(size=(d, 3)) / d**0.5)
+    problem = Problem.of(
+        lambda x, y: (x - P @ y).square().sum() / 2 + (u @ x).square() / 2,
+        lambda x, _: (x - P @ SLOPE[:3]).square().sum() / 2,
+    )
+
+    def solved(v):  # (I + u u^T)^-1 v, by Sherman and Morrison
+        return v - u * (u @ v) / (1 + u @ u)
+
+    x = solved(P @ Y[:3])
+    expected = P.mT @ solved(x - P @ SLOPE[:3])
+    for solve in (ConjugateGradients(1e-12, 10), NeumannSeries(0.6, 60, 1e-9)):
+        found = vanilla(problem, x, Y[:3], solve)
+        assert found.outcome is Outcome.SOLVED
+        torch.testing.assert_close(found.checked(), expected)
+
+
 def test_an_inner_hessian_that_is_singular():
     """Two inputs are the same, and nothing is penalised."""
     inputs = torch.cat([A[:, :-1], A[:, :1]], dim=1)
