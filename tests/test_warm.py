@@ -171,6 +171,64 @@ def test_a_killed_work_is_told(asking, run, begun):
     assert process.returncode == 128 + signal.SIGKILL
 
 
+def test_a_signal_is_not_lost_while_libraries_load(asking, run, begun):
+    process = asking(*DRAW)
+    nursery = until(lambda: nursery_of(run))
+    # What the job is forked from is still loading.
+    assert not children(nursery)
+    until(lambda: is_handled(process.pid, signal.SIGINT))
+    process.send_signal(signal.SIGINT)
+    _, messages = process.communicate(timeout=60)
+    assert "KeyboardInterrupt" in messages
+
+
+def is_handled(pid, number):
+    """Whether a process has set a handler of its own, as it does once it has asked."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+    return bool(caught & (1 << (signal.SIGTERM - 1))) and bool(caught & (1 << (number - 1)))
+
+
+def test_jobs_end_with_a_nursery_that_is_killed(asking, run, begun):
+    process = asking(*DRAW)
+    nursery = until(lambda: nursery_of(run))
+    (work,) = until(lambda: children(nursery))
+    begun()
+    os.kill(nursery, signal.SIGKILL)
+    _, messages = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "run again" in messages
+    until(lambda: not alive(work))
+
+
+def test_many_jobs_at_once_end_each_as_its_own(asking, tmp_path):
+    """Ends and messages come together in every order."""
+    (tmp_path / "here.json").write_text("{}")
+    words = ("draw", "here.json", "--figure", "figure.pdf", "--rows", "rows.parquet")
+    processes = [asking(*words) for _ in range(12)]
+    for process in processes[::2]:
+        process.kill()
+    ends = [process.communicate(timeout=60) and process.returncode for process in processes]
+    assert set(ends[::2]) <= {-signal.SIGKILL, 1}
+    assert set(ends[1::2]) == {1}
+    last = asking(*words)
+    last.communicate(timeout=60)
+    assert last.returncode == 1
+
+
+def test_no_place_for_an_address_is_no_obstacle(monkeypatch, tmp_path):
+    monkeypatch.delenv(warm.ADDRESS, raising=False)
+    far = tmp_path / ("deep" * 40)
+    far.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(far))
+    warm.start(SOURCES)
+    assert warm.ADDRESS not in os.environ
+    assert not list(far.iterdir())
+    monkeypatch.setattr("tempfile.tempdir", str(far / "missing"))
+    warm.start(SOURCES)
+    assert warm.ADDRESS not in os.environ
+
+
 def test_all_ends_with_the_run(asking, run, begun):
     process = asking(*DRAW)
     nursery = until(lambda: nursery_of(run))

@@ -13,11 +13,10 @@ from iclbench.files import written_aside
 def write_usage(path: Path, began: float) -> None:
     """Write what this process has used since it began its work.
 
-    The columns are named as Snakemake's benchmarks name them: ``s``, seconds by the clock since
-    ``began``; ``cpu_time``, seconds of CPU of the process and its children, loading included where
-    the process has loaded anything; ``max_rss``, the largest resident memory in MiB, including
-    what it shares with the process that it was forked from. Snakemake's own watch a job's command
-    and its children, of which a forked job is none.
+    The columns: ``s``, seconds by the clock since ``began``; ``cpu_time``, seconds of CPU of the
+    process and its children; ``max_rss``, the largest resident memory in MiB. Of a process of its
+    own the CPU seconds include what it took to load libraries, before ``began``; of a forked job
+    the memory includes what it shares with the process that it was forked from.
 
     Args:
         path: The TSV file to write.

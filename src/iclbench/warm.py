@@ -1,12 +1,12 @@
 """Warm start: a run's jobs fork from one process that has loaded torch and its like already.
 
 A job is a process of its own, and most of a small job is its start: Python with Lightning takes
-longer to load than a small training takes. Where Snakemake runs jobs on its own machine, it starts
-a *nursery* (:func:`start`), and ``python -m iclbench`` hands its words, its folder, its environment
-and its streams to it (:func:`ask`). The nursery loads what the stage needs, the first time that it
-is asked for it, and forks; the fork does the work, and ends as a process of its own would. Where
-there is no nursery (a cluster's node, a call by hand), the job is its own process, with the same
-result.
+longer to load than a small training takes. Where the workflow runs jobs on its own machine, it
+starts a *nursery* (:func:`start`), and ``python -m iclbench`` hands its words, its folder, its
+environment and its streams to it (:func:`ask`). The nursery loads what the stage needs, the first
+time that it is asked for it, and forks; the fork does the work, and ends as a process of its own
+would. Where there is no nursery (a cluster's node, a call by hand), the job is its own process,
+with the same result.
 
 The nursery computes nothing itself, so no thread runs in it and no state but modules is handed on.
 It ends with the run that started it, and a job ends with the process that asked for it; signals
@@ -15,11 +15,13 @@ reach the work.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import multiprocessing
 import os
 import selectors
+import shutil
 import signal
 import socket
 import subprocess
@@ -59,6 +61,7 @@ _ENVIRONMENT = {
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
     "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
 }
+_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of <linux/prctl.h>
 _FORWARDED = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -66,27 +69,38 @@ def start(sources: Path) -> None:
     """Start a nursery that ends with this process, and put its address into the environment.
 
     Does nothing where processes that have loaded numerical libraries cannot be forked safely (all
-    but Linux).
+    but Linux), or where no address can be made; jobs are then their own processes.
 
     Args:
         sources: The folder that the package is loaded from.
     """
     if sys.platform != "linux":
         return
-    folder = Path(tempfile.mkdtemp(prefix="iclbench-"))  # open to its owner alone
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="iclbench-"))  # open to its owner alone
+    except OSError:
+        return
     address = folder / "nursery"
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(address))
-        listener.listen(128)
-        # Its standard input is the run's end: it is closed with the process that holds the other.
-        subprocess.Popen(
-            [sys.executable, "-m", "iclbench.warm", str(address), str(listener.fileno())],
-            stdin=subprocess.PIPE,
-            pass_fds=[listener.fileno()],
-            start_new_session=True,
-            env=os.environ | _ENVIRONMENT | {"PYTHONPATH": str(sources)},
-        )
+    try:
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(address))
+            listener.listen(128)
+            nursery = subprocess.Popen(
+                [sys.executable, "-m", "iclbench.warm", str(address), str(listener.fileno())],
+                stdin=subprocess.PIPE,
+                pass_fds=[listener.fileno()],
+                start_new_session=True,
+                env=os.environ | _ENVIRONMENT | {"PYTHONPATH": str(sources)},
+            )
+    except OSError:  # the folder's path is too long for an address, or nothing can be started
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    _STARTED.append(nursery)
     os.environ[ADDRESS] = str(address)
+
+
+_STARTED: list[subprocess.Popen[bytes]] = []
+"""Held for their standard input: where it closes, a nursery ends."""
 
 
 def ask(arguments: Sequence[str]) -> int | None:
@@ -129,42 +143,46 @@ def _serve(listener: socket.socket) -> None:
     with selectors.DefaultSelector() as events:
         events.register(sys.stdin, selectors.EVENT_READ)
         events.register(listener, selectors.EVENT_READ)
-        while True:
-            for key, _ in events.select():
-                match key.fileobj:
-                    case socket.socket() as asking if asking is listener:
-                        events.register(listener.accept()[0], selectors.EVENT_READ)
-                    case socket.socket() as asking if asking in at_work:
-                        _pass_on(asking, at_work[asking])
-                    case socket.socket() as asking:
-                        stage, files, _, _ = socket.recv_fds(asking, 64, 4)
-                        if not stage:
-                            events.unregister(asking)
-                            asking.close()
+        try:
+            while True:
+                for key, _ in events.select():
+                    match key.fileobj:
+                        # What came before in the same turn may have ended what comes here.
+                        case gone if gone not in events.get_map():
                             continue
-                        _load(stage.decode())
-                        others = [listener, asking, *at_work]
-                        work = fork.Process(target=_work, args=(files, others))
-                        work.start()
-                        for file in files:
-                            os.close(file)
-                        at_work[asking] = work
-                        events.register(work.sentinel, selectors.EVENT_READ, asking)
-                    case int() as sentinel:
-                        asking = key.data
-                        events.unregister(sentinel)
-                        events.unregister(asking)
-                        _end(asking, at_work.pop(asking))
-                    case _:
-                        for work in at_work.values():
-                            work.kill()
-                        return
+                        case socket.socket() as asking if asking is listener:
+                            events.register(listener.accept()[0], selectors.EVENT_READ)
+                        case socket.socket() as asking if asking in at_work:
+                            _pass_on(asking, at_work[asking])
+                        case socket.socket() as asking:
+                            stage, files, _, _ = socket.recv_fds(asking, 64, 4)
+                            if not stage:
+                                events.unregister(asking)
+                                asking.close()
+                                continue
+                            _load(stage.decode())
+                            work = fork.Process(target=_work, args=(files, events))
+                            work.start()
+                            for file in files:
+                                os.close(file)
+                            at_work[asking] = work
+                            events.register(work.sentinel, selectors.EVENT_READ, asking)
+                        case int() as sentinel:
+                            asking = key.data
+                            events.unregister(sentinel)
+                            events.unregister(asking)
+                            _end(asking, at_work.pop(asking))
+                        case _:
+                            return
+        finally:
+            for work in at_work.values():
+                work.kill()
 
 
 def _load(stage: str) -> None:
     for module in LOADED.get(stage, ()):
         # What cannot be loaded says so in the job itself.
-        with suppress(ImportError):
+        with suppress(Exception):
             import_module(module)
     gc.freeze()  # no collection of what is shared, which would copy it into every fork
 
@@ -178,7 +196,7 @@ def _pass_on(asking: socket.socket, work: BaseProcess) -> None:
     if not signals:
         work.kill()
     for number in signals:
-        if work.pid is not None:
+        if work.exitcode is None and work.pid is not None:
             os.kill(work.pid, number)
 
 
@@ -191,10 +209,13 @@ def _end(asking: socket.socket, work: BaseProcess) -> None:
     work.close()
 
 
-def _work(files: Sequence[int], others: Sequence[socket.socket]) -> None:
+def _work(files: Sequence[int], events: selectors.BaseSelector) -> None:
     """Be the process that asked: its streams, words, folder and environment."""
-    for other in others:
-        other.close()
+    _end_with_parent()
+    for key in list(events.get_map().values()):
+        if isinstance(key.fileobj, socket.socket):
+            key.fileobj.close()
+    events.close()
     with os.fdopen(files[-1], "rb") as file:
         file.seek(0)
         job = json.load(file)
@@ -204,7 +225,9 @@ def _work(files: Sequence[int], others: Sequence[socket.socket]) -> None:
     os.environ.clear()
     os.environ.update(job["environment"])
     os.chdir(job["folder"])
+    # Held back in the nursery, so that none is lost between the fork and here.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 
     from iclbench.__main__ import main
 
@@ -212,8 +235,13 @@ def _work(files: Sequence[int], others: Sequence[socket.socket]) -> None:
     sys.exit(main(job["arguments"]))
 
 
+def _end_with_parent() -> None:
+    """Have the kernel kill this process where the nursery ends, however it ends."""
+    ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+
+
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     address = Path(sys.argv[1])
     try:
         with socket.socket(fileno=int(sys.argv[2])) as listening:

@@ -16,3 +16,18 @@ solvers: all
 STUDY = METHODS + "figures: {leaderboard: {kind: leaderboard}}\n"
 SCALE = "summary: Small.\nseeds: 2\nprompts: 8\n"
 RUN = {"scale": "small"}
+
+
+def write(folder):
+    """Write a folder of settings without a fault, and return it."""
+    for name, text in {
+        "tasks/orbit": TASK,
+        "solvers/zero": SOLVER,
+        "models/tiny": MODEL,
+        "studies/main": STUDY,
+        "scales/small": SCALE,
+    }.items():
+        path = folder / f"{name}.yaml"
+        path.parent.mkdir()
+        path.write_text(text)
+    return folder

@@ -1,10 +1,16 @@
 """A bad setting stops everything, with file, key, value, what was expected and the nearest name."""
 
 import pytest
-from small_settings import MODEL, RUN, SCALE, SOLVER, STUDY, TASK
+from small_settings import MODEL, RUN, SCALE, SOLVER, STUDY, TASK, write
 
 from iclbench.config.faults import ConfigError
 from iclbench.config.reading import read_config
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write(tmp_path)
+
 
 CLAIMS = (
     STUDY

@@ -1,10 +1,16 @@
 """What a scale changes of a study, and leaves out of it."""
 
 import pytest
-from small_settings import METHODS, RUN, SCALE
+from small_settings import METHODS, RUN, SCALE, write
 
 from iclbench.config.faults import ConfigError
 from iclbench.config.reading import read_config
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write(tmp_path)
+
 
 VARIANT = "variants: {mine: {of: tiny, model: {layers: 3}, training: {steps: 99, batch: 7}}}\n"
 

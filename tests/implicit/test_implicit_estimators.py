@@ -82,7 +82,7 @@ ESTIMATORS = {
     "series": lambda p, x, y: vanilla(p, x, y, NeumannSeries(0.3, 2000, 1e-10)),
     "diagonal": lambda p, x, y: preconditioned(p, x, y, "diagonal"),
     "newton": lambda p, x, y: preconditioned(p, x, y, "newton"),
-    "diagonal change": lambda p, x, y: reparameterised(p, x, y, diagonal(p, x)),
+    "diagonal change": lambda p, x, y: reparameterised(p, x, y, diagonal(p, x, y)),
     "exponential change": lambda p, x, y: reparameterised(p, x, y, exponential(x)),
     "unrolled": lambda p, x, y: unrolled(p, x, y, 0.3, 1000),
 }
@@ -149,7 +149,7 @@ def test_a_change_of_variables_is_its_formula_by_jacobians(change):
     """J_x grad_x g + grad_y g, J_x = J_z (d_z phi)^T + (d_y phi)^T, J_z = -(d_y F)^T (d_z F)^-1."""
     x = solution(RIDGE, Y) + AWAY
     phi = {
-        "diagonal": lambda: diagonal(RIDGE, x),
+        "diagonal": lambda: diagonal(RIDGE, x, Y),
         "exponential": lambda: exponential(x),
         "ideal": lambda: ideal(RIDGE, x, Y),
     }[change]()
@@ -228,12 +228,37 @@ def test_an_inner_hessian_that_is_singular():
     """Two inputs are the same, and nothing is penalised."""
     inputs = torch.cat([A[:, :-1], A[:, :1]], dim=1)
     problem = Problem.of(lambda x, y: (inputs @ x - a - y.sum()).square().sum(), quadratic)
-    for solve in ("vanilla", "diagonal", "newton", "diagonal change"):
-        found = ESTIMATORS[solve](problem, AWAY, Y)
+    for solve in ("vanilla", "diagonal", "newton", "diagonal change", "ideal change"):
+        found = (ESTIMATORS | IDEAL)[solve](problem, AWAY, Y)
         assert found.outcome is Outcome.SINGULAR, solve
         assert found.value.isnan().all()
         with pytest.raises(HypergradientError, match=r"singular: .* Add a penalty"):
             found.checked()
+
+
+def test_a_coordinate_that_the_inner_objective_does_not_see():
+    problem = Problem.of(lambda x, y: (x[1:] - y[1:]).square().sum(), quadratic)
+    for name, estimate in (ESTIMATORS | IDEAL).items():
+        found = estimate(problem, AWAY, Y)
+        if name in ("unrolled", "series"):  # which ask for no inverse, or only sum
+            continue
+        assert found.outcome is Outcome.SINGULAR, name
+        assert found.value.isnan().all()
+
+
+def test_a_derivative_that_is_not_finite():
+    problem = Problem(lambda x, y: x - y.sqrt(), lambda x, _: x.sum())
+    found = vanilla(problem, torch.tensor([0.0, 2.0]), torch.tensor([0.0, 4.0]))
+    assert found.outcome is Outcome.NOT_FINITE
+    assert found.value.isnan().all()
+
+
+@pytest.mark.parametrize(("dtype", "steps"), [(torch.float64, 700), (torch.float32, 90)])
+def test_a_descent_that_is_lost_before_it_overflows(dtype, steps):
+    problem = Problem(lambda x, y: 3 * x + 0 * y, lambda x, _: x.sum())
+    x = torch.ones(2, dtype=dtype)
+    assert int(descend(problem, x, x, 1.0, steps).code) == Outcome.INNER_DIVERGED.code
+    assert unrolled(problem, x, x, 1.0, steps).outcome is Outcome.INNER_DIVERGED
 
 
 def test_an_inner_solver_that_diverges():

@@ -99,7 +99,7 @@ ONES = torch.ones(2, dtype=torch.float64)
         (dense, [[0, 0], [0, 0]], Outcome.SINGULAR),
         (dense, [[1, np.nan], [1, 1]], Outcome.INNER_DIVERGED),
         (ConjugateGradients(), [[1, 0], [0, -2]], Outcome.NOT_CONVEX),
-        (ConjugateGradients(), [[0, 0], [0, 0]], Outcome.NOT_CONVEX),
+        (ConjugateGradients(), [[0, 0], [0, 0]], Outcome.SINGULAR),
         (ConjugateGradients(steps=1), [[1, 0], [0, 2]], Outcome.UNSOLVED),
         (ConjugateGradients(), [[np.nan, 0], [0, 2]], Outcome.INNER_DIVERGED),
         (NeumannSeries(1.1, 50), [[1, 0], [0, 2]], Outcome.SYSTEM_DIVERGED),

@@ -114,7 +114,8 @@ def save_all(folder):
 
 def test_equal_rows_give_equal_files(tmp_path):
     save_all(tmp_path / "here")
-    code = "import sys, pathlib; sys.path.insert(0, sys.argv[1]); import test_figures as test;"
+    code = "import sys, pathlib; here = pathlib.Path(sys.argv[1]);"
+    code += "sys.path[:0] = [str(here), str(here.parent)]; import test_figures as test;"
     code += "test.save_all(pathlib.Path(sys.argv[2]))"
     there = tmp_path / "there"  # seconds later, in another process: a date or a hash would differ
     subprocess.run(

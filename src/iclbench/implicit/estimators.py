@@ -65,10 +65,12 @@ def preconditioned(
     if preconditioner == "diagonal":
         diagonal = problem.diagonal(x, y)
         step, code = inner / diagonal, code_if((diagonal == 0).any(), Outcome.SINGULAR)
+        residual = torch.zeros_like(step.sum())
     else:
-        step, _, code = solve(problem.product(x, y), inner)
+        step, residual, code = solve(problem.product(x, y), inner)
     estimate = vanilla(problem, x - step, y, solve)
-    return finish(estimate.value, estimate.residual, first(code, estimate.code))
+    residual = torch.maximum(residual, estimate.residual)
+    return finish(estimate.value, residual, first(code, estimate.code))
 
 
 @dataclass(frozen=True)
@@ -78,10 +80,12 @@ class ChangeOfVariables:
     Attributes:
         forward: phi(z, y), of the shape of z.
         inverse: z = phi^{-1}(x, y).
+        code: Whether there is such a change of variables at x, as ``Outcome.code``.
     """
 
     forward: Function
     inverse: Function
+    code: Int[torch.Tensor, ""]
 
 
 def reparameterised(
@@ -97,25 +101,31 @@ def reparameterised(
 
     Source: Ye et al. 2024 (arXiv 2402.16748), reparameterised estimator.
     """
-    z = change.inverse(x, y)
-    estimate = vanilla(problem.through(change.forward), z, y, solve)
+    estimate = vanilla(problem.through(change.forward), change.inverse(x, y), y, solve)
     # An inner variable that overflowed has no place in any variables.
-    beyond = x.isfinite().all() & ~z.isfinite().all()
-    code = first(code_if(beyond, Outcome.OUT_OF_RANGE), estimate.code)
-    return finish(estimate.value, estimate.residual, code)
+    code = torch.where(x.isfinite().all(), change.code, Outcome.INNER_DIVERGED.code)
+    return finish(estimate.value, estimate.residual, first(code, estimate.code))
 
 
-def diagonal(problem: Problem, x: Float[torch.Tensor, "*x"]) -> ChangeOfVariables:
-    """Return phi(z, y) = D(y)^{-1} z, with D(y) the diagonal of F1 at this x and any y."""
+def diagonal(
+    problem: Problem, x: Float[torch.Tensor, "*x"], y: Float[torch.Tensor, "*y"]
+) -> ChangeOfVariables:
+    """Return phi(z, y') = D(y')^{-1} z, with D the diagonal of F1 at this x."""
     return ChangeOfVariables(
-        lambda z, y: z / problem.diagonal(x, y), lambda x_, y: x_ * problem.diagonal(x, y)
+        lambda z, y: z / problem.diagonal(x, y),
+        lambda x_, y: x_ * problem.diagonal(x, y),
+        code_if((problem.diagonal(x, y) == 0).any(), Outcome.SINGULAR),
     )
 
 
 def exponential(x: Float[torch.Tensor, "*x"]) -> ChangeOfVariables:
     """Return phi(z) = s exp(z), coordinate by coordinate, with s the signs of this x."""
     signs = x.sign()
-    return ChangeOfVariables(lambda z, _: signs * z.exp(), lambda x_, _: (x_ / signs).log())
+    return ChangeOfVariables(
+        lambda z, _: signs * z.exp(),
+        lambda x_, _: (x_ / signs).log(),
+        code_if((x == 0).any(), Outcome.OUT_OF_RANGE),
+    )
 
 
 def ideal(
@@ -136,17 +146,24 @@ def ideal(
         return columns.reshape(units.shape).mT
 
     fixed = hessian(y)
+    # By the criterion of the dense solver; the identity stands in for what cannot be inverted.
+    units = torch.eye(x.numel(), dtype=x.dtype, device=x.device)
+    code = dense(lambda v: fixed @ v, torch.ones_like(units[0])).code
+    fixed = torch.where(code == Outcome.SOLVED.code, fixed, units)
     b = fixed @ x.reshape(-1) - problem.gradient(x, y).reshape(-1)
 
+    def regular(y: torch.Tensor) -> torch.Tensor:
+        return torch.where(code == Outcome.SOLVED.code, hessian(y), units)
+
     def forward(z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        moved = torch.linalg.solve_ex(hessian(y), fixed @ z.reshape(-1) - b).result
+        moved = torch.linalg.solve_ex(regular(y), fixed @ z.reshape(-1) - b).result
         return moved.reshape(x.shape) + x
 
     def inverse(x_: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        right = hessian(y) @ (x_ - x).reshape(-1) + b
+        right = regular(y) @ (x_ - x).reshape(-1) + b
         return torch.linalg.solve_ex(fixed, right).result.reshape(x.shape)
 
-    return ChangeOfVariables(forward, inverse)
+    return ChangeOfVariables(forward, inverse, code)
 
 
 class Inner(NamedTuple):
@@ -174,12 +191,12 @@ def descend(
 
     It is called diverged where the inner gradient has grown by more than rounding.
     """
-    start = problem.gradient(x, y).norm()
+    start, size = problem.gradient(x, y).norm(), 1 + x.norm()
     for _ in range(steps):
         x = x - step * problem.gradient(x, y)
     end = problem.gradient(x, y).norm()
-    rounding = torch.finfo(x.dtype).eps ** 0.5 * (1 + x.norm())
-    grows = ~(end <= start + rounding)
+    rounding = torch.finfo(x.dtype).eps ** 0.5 * size
+    grows = ~(end.isfinite() & (end <= start + rounding))
     decrease = end / torch.where(start > 0, start, 1.0)
     return Inner(x, decrease, code_if(grows, Outcome.INNER_DIVERGED))
 

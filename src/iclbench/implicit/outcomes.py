@@ -17,7 +17,8 @@ class Outcome(Enum):
     SOLVED = "What was asked for was found, to the tolerance asked for."
     UNSOLVED = (
         "The linear system is solved to the residual reported, which is above the tolerance. "
-        "Allow more steps or terms, or precondition."
+        "Allow more steps or terms, or precondition; where the residual does not fall, the inner "
+        "Hessian may be singular."
     )
     SINGULAR = (
         "The inner Hessian, or its preconditioner, is singular in working precision, so that the "
@@ -44,6 +45,11 @@ class Outcome(Enum):
     OUT_OF_RANGE = (
         "The change of variables does not reach x: a coordinate is zero, which no exponential is. "
         "Move x, or take another estimator."
+    )
+
+    NOT_FINITE = (
+        "A derivative in the hyperparameters is not finite. Keep them away from where the inner or "
+        "the outer objective is not differentiable."
     )
 
     @property
@@ -80,8 +86,8 @@ class Estimate(NamedTuple):
 
     Attributes:
         value: The estimate, of the shape of y; NaN if the outcome is not usable.
-        residual: |F1^T v - grad_x g| / |grad_x g| of the linear system that was solved; 0 where
-            none was.
+        residual: |F1^T v - grad_x g| / |grad_x g| of the linear system that was solved, or that of
+            Newton's step where it is larger; 0 where none was solved.
         code: How it ended, as ``Outcome.code``.
     """
 
@@ -122,5 +128,6 @@ def finish(
     value: Float[torch.Tensor, "*shape"], residual: Float[torch.Tensor, ""], code: torch.Tensor
 ) -> Estimate:
     """Return an estimate, without a value where its outcome is not usable."""
+    code = first(code, code_if(~value.isfinite().all(), Outcome.NOT_FINITE))
     usable = (code == Outcome.SOLVED.code) | (code == Outcome.UNSOLVED.code)
     return Estimate(torch.where(usable, value, torch.nan), residual, code)

@@ -63,15 +63,16 @@ class ConjugateGradients:
         """Return the solution of A v = b."""
         v, r = torch.zeros_like(b), b
         direction, square = r, _dot(r, r)
+        rounding = torch.finfo(b.dtype).eps
         least = self.tolerance**2 * square
-        curves = True
+        curvature = size = torch.ones_like(square)
         for _ in range(2 * b.numel() if self.steps is None else self.steps):
             if not square > least:  # a NaN ends it too
                 break
             product = operator(direction)
             curvature = _dot(direction, product)
-            if curvature <= 0:
-                curves = False
+            size = direction.norm() * product.norm()
+            if curvature <= rounding * size:
                 break
             step = square / curvature
             v, r = v + step * direction, r - step * product
@@ -80,7 +81,8 @@ class ConjugateGradients:
         residual = _residual(operator(v), b)
         code = first(
             code_if(~residual.isfinite(), Outcome.INNER_DIVERGED),
-            code_if(torch.tensor(not curves, device=b.device), Outcome.NOT_CONVEX),
+            code_if(curvature < -rounding * size, Outcome.NOT_CONVEX),
+            code_if(curvature <= rounding * size, Outcome.SINGULAR),
             # What is computed along the way differs from the residual by rounding.
             code_if(residual > 2 * self.tolerance, Outcome.UNSOLVED),
         )

@@ -18,8 +18,10 @@ class Looped(GPT2):
     model trained with N loops can be run with more or fewer. ``gradient`` says what is derived:
 
     * ``unrolled``: all N loops;
-    * ``implicit``: the loops as a fixed-point solver, by the implicit function theorem at h_N, with
-      ``terms`` terms of Neumann's series for the inverse of I - J^T, J the Jacobian of one loop.
+    * ``implicit``: the fixed point that the loops approach, by the implicit function theorem with
+      ``terms`` terms of Neumann's series for the inverse of I - J^T, J the Jacobian of one loop:
+      what ``terms`` loops more, from an h_N that is held, would derive. Exactly that series where
+      h_N is the fixed point; elsewhere J is taken at these further loops.
 
     Source: Ramzi et al. 2023 (arXiv 2305.15042) for the question; a small model of the kind of Bai
     et al.'s deep equilibria, in context (reconstructed).

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from iclbench.studies.implicit.affine import Affine
 
@@ -63,6 +64,11 @@ def test_no_other_count_helps_where_there_are_parameters_enough(rows):
 def test_more_iterations_help_where_one_theta_serves_all(rows):
     shared = rows[(rows["method"] == "shared") & (rows["iterate"] == 200)]
     assert (shared.loc[shared["metric"] == "gain", "value"] < -0.5).all()
+
+
+def test_own_parameters_must_be_more_than_rows():
+    with pytest.raises(ValidationError, match="give fewer than 40 rows"):
+        Affine(kind="implicit_affine", rows=40)
 
 
 def test_differences_are_of_the_losses(rows):

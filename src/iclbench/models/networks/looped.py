@@ -61,7 +61,8 @@ class LoopedNetwork(nn.Module):
         """Return the state itself, with the derivative of the fixed point.
 
         The derivative of ``terms`` loops from a fixed point that is held is sum_{k < terms} J^k
-        times that of one loop in the weights: Neumann's series of (I - J)^{-1}.
+        times that of one loop in the weights: Neumann's series of (I - J)^{-1}, by reverse mode as
+        an ensemble of networks can be mapped over, which a solver that stops by itself cannot.
         """
         moved = state
         for _ in range(terms):

@@ -86,7 +86,7 @@ class HypergradientErrors(Measurement):
 
     @override
     def measure(self, names: tuple[str, ...], labels: Mapping[str, Any]) -> Iterator[pd.DataFrame]:
-        """Yield the rows of every seed: another choice of rows, penalties, outer loss and start."""
+        """Yield the rows of every seed: other penalties, outer loss, start and rows held out."""
         aims = 10.0 ** np.array(self.exponents)[::-1]
         for seed in range(self.seeds):
             regression = draw(
@@ -203,11 +203,14 @@ def _slope(
     least: float,
     most: float,
 ) -> float | None:
-    """Return the slope of log error against log distance, by least squares; None of two or less."""
-    rounding = 1e-12 * (1 + float(regression.hypergradient.norm()))
+    """Return the slope of log error against log distance from ``most`` to ``least``.
+
+    By least squares; None where no error above rounding is as near as ``least``, up to a factor 2.
+    """
+    rounding = 1e-13 * (1 + float(regression.hypergradient.norm()))
     fitted = (distances <= most * (1 + 1e-9)) & (distances >= least * (1 - 1e-9))
     fitted &= errors > rounding
-    if fitted.sum() < 3:
+    if fitted.sum() < 3 or distances[fitted].min() > 2 * least:
         return None
     slope, _ = np.polyfit(np.log(distances[fitted]), np.log(errors[fitted]), 1)
     return float(slope)

@@ -23,7 +23,7 @@ ESTIMATORS: dict[str, Estimator] = {
     "vanilla": vanilla,
     "preconditioned_diagonal": lambda p, x, y: preconditioned(p, x, y, "diagonal"),
     "preconditioned_newton": lambda p, x, y: preconditioned(p, x, y, "newton"),
-    "reparameterised_diagonal": lambda p, x, y: reparameterised(p, x, y, diagonal(p, x)),
+    "reparameterised_diagonal": lambda p, x, y: reparameterised(p, x, y, diagonal(p, x, y)),
     "reparameterised_exponential": lambda p, x, y: reparameterised(p, x, y, exponential(x)),
     "reparameterised_ideal": lambda p, x, y: reparameterised(p, x, y, ideal(p, x, y)),
 }

@@ -63,7 +63,8 @@ def draw(
         logistic:  g(x, y) = the mean logistic loss, without penalty, of rows that are not fitted
 
     y is uniform between ``log_penalties``, and the start is x0 + 10^{3/2} (x0 - x*) with x0 =
-    2 N(0, I). The columns of A have mean 0 and variance 1 over all rows.
+    2 N(0, I). The columns of a
+    data set have mean 0 and variance 1 over all its rows.
 
     Source: Ye et al. 2024 (arXiv 2402.16748) and the authors' code, with other data.
 
@@ -123,7 +124,7 @@ def draw(
 def rows_of(
     data: Data, inner: Inner, size: tuple[int, int], rng: np.random.Generator
 ) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, " n"]]:
-    """Return inputs, their columns standardised, and labels: numbers, or -1 and 1 if logistic."""
+    """Return inputs, a data set's standardised, and labels: numbers, or -1 and 1 if logistic."""
     if data == "gaussian":
         inputs = rng.normal(size=size)
         labels = inputs @ rng.normal(size=size[1]) + NOISE * rng.normal(size=size[0])
@@ -145,6 +146,9 @@ def minimise(
     """Return argmin_x f(x, y) of a convex f, by Newton's method, to rounding.
 
     A step is halved until f falls; where it falls no more, two full steps are left to take.
+
+    Raises:
+        RuntimeError: If f still falls after ``NEWTON_STEPS`` steps.
     """
     gradient = torch.func.grad(objective)
     hessian = torch.func.jacrev(gradient)
@@ -158,8 +162,8 @@ def minimise(
             fraction, last = 1.0, last - 1
         x = x - fraction * step
         if last == 0:
-            break
-    return x
+            return x
+    raise RuntimeError(f"no minimum after {NEWTON_STEPS} Newton steps; the objective is not convex")
 
 
 def derivative(

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from pydantic import Field
+from pydantic import Field, model_validator
 from typing_extensions import override
 
 from iclbench.measurement import Measurement
@@ -42,8 +42,8 @@ class Affine(Measurement):
     * ``shared``: gradient descent on the ridge regressions of ``tasks`` tasks, each from the
       shared theta that also penalises it, |A z - b|^2 / (2 m) + penalty / 2 |z - theta|^2; the loss
       is the mean squared error on m other rows of each task. Few parameters for many solutions.
-    * ``own``: the same with a theta for each task and m / 4 rows in the loss, fewer than its
-      dimension: more parameters than the loss constrains.
+    * ``own``: the same with a theta for each task and m / 4 rows in the loss, which must be fewer
+      than its dimension: more parameters than the loss constrains.
     * ``general``: z_{k+1} = z_k - eta K^T (K z_k + U theta + c) from a z_0 that is given, with
       Gaussian K, U, c and the loss |B z - e|^2 / 2; U is onto, and theta at least of z's dimension.
     * ``general_few``: the same with fewer parameters than K has rows, so that U is not onto.
@@ -78,6 +78,15 @@ class Affine(Measurement):
     dim: int = Field(default=10, ge=1, le=256, description="their dimension")
     rows: int = Field(default=20, ge=4, le=10_000, description="m, rows of a task")
     penalty: float = Field(default=0.01, gt=0, description="weight of |z - theta|^2 / 2")
+
+    @model_validator(mode="after")
+    def _has_parameters_enough(self) -> Affine:
+        if "own" in self.problems and self.rows // 4 >= self.dim:
+            raise ValueError(
+                f"rows: a quarter of {self.rows} rows in the loss of a theta of dimension "
+                f"{self.dim} are not fewer; give fewer than {4 * self.dim} rows, or leave own out"
+            )
+        return self
 
     @override
     def measure(self, names: tuple[str, ...], labels: Mapping[str, Any]) -> Iterator[pd.DataFrame]:

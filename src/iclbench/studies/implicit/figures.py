@@ -26,7 +26,7 @@ TITLES = {
 }
 METRICS = {"relative_difference": "trained on", "test_relative_difference": "fresh"}
 LINES = {"relative_difference": "-", "test_relative_difference": (0, (3, 1.5))}
-WIDEST = 8.0
+WIDEST = 20.0
 """More iterations than this, over those trained with, are not drawn."""
 LINEAR = 1e-3
 """Where the axis of differences, logarithmic on either side, is linear."""
@@ -95,8 +95,9 @@ def _remark(rows: pd.DataFrame) -> str:
 def _axes(axis: Axes, points: pd.DataFrame) -> None:
     """Give a panel a ratio axis, a two-sided logarithmic one of differences, and the crossing."""
     axis.set_xscale("log", base=2)
-    axis.set_xlim(0.45, WIDEST if len(points) == 0 or points["iterate"].max() > 500 else 6.6)
-    axis.set_xticks([0.5, 1, 2, 4])
+    widest = (points["iterate"] / points["reference_iterate"]).max() if len(points) else 6.0
+    axis.set_xlim(0.45, 1.1 * widest)
+    axis.set_xticks([tick for tick in (0.5, 1, 2, 4, 8, 16, 32) if tick <= widest])
     axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_yscale("symlog", linthresh=LINEAR, linscale=0.5)

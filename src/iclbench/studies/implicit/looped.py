@@ -85,7 +85,7 @@ class LoopedTraining(Measurement):
     (``test_loss``), for n from N / 2 to 6 N (``iterate``; N is ``reference_iterate``). Beside them
     ``difference``, D(N, n - N) = l(n) - l(N) on training prompts, ``relative_difference``, D over
     1 + l(N), and ``gain``, D over l(N); ``test_difference`` and so on, of fresh prompts; and
-    ``best``, the n with the least loss on fresh prompts.
+    ``test_best``, the n with the least loss on fresh prompts.
 
     * ``looped``: a transformer of one block in a loop, all weights trained;
     * ``equilibrium``: the same with the gradient of the implicit function theorem, as of a fixed
@@ -168,7 +168,7 @@ class LoopedTraining(Measurement):
             ):
                 yield make_rows(labels, metric=metric, iterate=tested, value=value, **same)
         best = tested[np.nanargmin(losses)] if np.isfinite(losses).any() else np.nan
-        yield make_rows(labels, metric="best", iterate=0, value=best, **same)
+        yield make_rows(labels, metric="test_best", iterate=0, value=best, **same)
 
     def _trained(
         self,
