@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from measured_hypergradients import LABELS, NAMES, made, measured, values
 from pydantic import ValidationError
 from scipy.stats import kstest
 
@@ -13,24 +14,6 @@ from iclbench.registry import find
 from iclbench.streams import stream
 from iclbench.studies.hypergradients.estimators import ESTIMATORS
 from iclbench.studies.hypergradients.tuning import _cross_validated
-
-LABELS = {"study": "hypergradients", "task": "some", "scale": "smoke", "config": "c", "code": "d"}
-NAMES = ("hypergradients", "some")
-
-
-def made(kind, **settings):
-    return find("measurements", kind).model_validate({"kind": kind, **settings})
-
-
-def measured(kind, **settings) -> pd.DataFrame:
-    measurement = made(kind, **settings)
-    return pd.concat(list(measurement.measure(NAMES, LABELS)), ignore_index=True)
-
-
-def values(rows, metric, method, along="iterate", seed=0) -> np.ndarray:
-    chosen = rows[(rows["metric"] == metric) & (rows["method"] == method) & (rows["seed"] == seed)]
-    return chosen.sort_values(along)["value"].to_numpy(dtype=float)
-
 
 SMALL = {"dim": 3, "pairs": 6, "queries": 4, "prompts": 5, "noise": 0.5, "log_penalty": 0.3}
 

@@ -6,30 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from measured_hypergradients import NAMES, made, measured, values
 from pydantic import ValidationError
 
-from iclbench.registry import find
 from iclbench.studies.hypergradients.problems import draw, minimise
 
-LABELS = {"study": "hypergradients", "task": "some", "scale": "smoke", "config": "c", "code": "d"}
-NAMES = ("hypergradients", "some")
 PAIRS = [("ridge", "affine"), ("ridge", "quadratic"), ("logistic", "logistic")]
 RIDGE = {"data": "gaussian", "inner": "ridge", "outer": "affine", "log_penalties": (3.0, 6.0)}
 LINE = {**RIDGE, "path": "line", "size": (20, 3), "exponents": [-4, -3, -2.5, -2, -1, 0.5]}
-
-
-def made(kind, **settings):
-    return find("measurements", kind).model_validate({"kind": kind, **settings})
-
-
-def measured(kind, **settings) -> pd.DataFrame:
-    measurement = made(kind, **settings)
-    return pd.concat(list(measurement.measure(NAMES, LABELS)), ignore_index=True)
-
-
-def values(rows, metric, method, along="iterate", seed=0) -> np.ndarray:
-    chosen = rows[(rows["metric"] == metric) & (rows["method"] == method) & (rows["seed"] == seed)]
-    return chosen.sort_values(along)["value"].to_numpy(dtype=float)
 
 
 def hessian(problem, x, y) -> np.ndarray:

@@ -53,13 +53,13 @@ def test_inner_loops_are_read_and_not_trained():
 
 
 def test_implicit_training_predicts_as_unrolled_training_does():
-    unrolled, implicit = network(layers=5), network(layers=5, gradient="implicit", terms=3)
+    unrolled, implicit = network(layers=5), network(layers=5, terms=3)
     torch.testing.assert_close(unrolled(INPUTS, OUTPUTS), implicit(INPUTS, OUTPUTS))
 
 
 @pytest.mark.parametrize("terms", [1, 4, 40])
 def test_the_implicit_gradient_is_neumanns_series_at_the_last_state(terms):
-    model = network(layers=30, gradient="implicit", terms=terms)
+    model = network(layers=30, terms=terms)
     with torch.no_grad():
         # Residuals pass on; what the block adds is what has to contract.
         model.norm.weight.mul_(0.3)
@@ -90,11 +90,7 @@ def interleave(inputs, outputs):
     return interleaved(inputs, outputs)
 
 
-def test_settings_say_what_is_derived():
-    with pytest.raises(ValidationError, match="the implicit gradient has terms"):
-        Looped(**SMALL, gradient="implicit")
-    with pytest.raises(ValidationError, match="the implicit gradient has terms"):
-        Looped(**SMALL, terms=3)
+def test_settings_that_contradict_each_other_are_refused():
     with pytest.raises(ValidationError, match="found by minimising"):
         Trainable(weights="step", loops=(5,), terms=3)
     with pytest.raises(ValidationError, match="needs a fixed set"):

@@ -63,8 +63,7 @@ def draw(
         logistic:  g(x, y) = the mean logistic loss, without penalty, of rows that are not fitted
 
     y is uniform between ``log_penalties``, and the start is x0 + 10^{3/2} (x0 - x*) with x0 =
-    2 N(0, I). The columns of a
-    data set have mean 0 and variance 1 over all its rows.
+    2 N(0, I). The columns of a data set have mean 0 and variance 1 over all its rows.
 
     Source: Ye et al. 2024 (arXiv 2402.16748) and the authors' code, with other data.
 

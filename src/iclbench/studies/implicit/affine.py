@@ -54,8 +54,8 @@ class Affine(Measurement):
 
     By n (``iterate``) and N (``reference_iterate``, of the method): ``train_loss``; ``difference``
     D(N, n - N), the training loss at n less that at N; ``relative_difference``, D over 1 + the loss
-    at N, ``gain``, D over the loss at N; ``best``, the number of iterations with the least training
-    loss; and of ``shared`` ``test_loss`` and ``test_relative_difference``, on as many fresh tasks.
+    at N, ``gain``, D over the loss at N; ``best_off``, how far the n with the least training loss
+    is from N; and of ``shared`` ``test_loss`` and ``test_relative_difference``, on fresh tasks.
 
     Source: Ramzi et al. 2023 (arXiv 2305.15042), Theorem 1 and the meta-learning experiment
     (reconstructed).
@@ -125,8 +125,8 @@ class Affine(Measurement):
             metrics["test_relative_difference"] = (held_out - there) / (1 + there)
         for metric, values in metrics.items():
             yield make_rows(labels, metric=metric, iterate=tested, value=values, **same)
-        best = tested[np.argmin(losses)]
-        yield make_rows(labels, metric="best", iterate=0, value=best, **same)
+        off = abs(tested[np.argmin(losses)] - count)
+        yield make_rows(labels, metric="best_off", iterate=0, value=off, **same)
 
     def _ridge(self, rng: np.random.Generator, own: bool) -> Trained:
         queries = self.rows // 4 if own else self.rows

@@ -179,16 +179,13 @@ class LoopedTraining(Measurement):
         names: tuple[str, ...],
     ) -> list[Errors]:
         """Train a transformer of every seed, and return its errors on the query by loops."""
-        gradient: dict[str, Any] = {}
-        if model.terms is not None:
-            gradient = {"gradient": "implicit", "terms": model.terms}
         settings = Looped(
             kind="looped",
             layers=loops,
             width=self.width,
             heads=self.heads,
             init_std=self.init_std,
-            **gradient,
+            terms=model.terms,
         )
         found = []
         # One network after the other: attention has no fused kernel for several on a CPU.
