@@ -62,6 +62,7 @@ KINDS: dict[str, dict[str, str]] = {
         "causal_kernel_descent": "iclbench.solvers.causal_kernel_descent:CausalKernelDescent",
         "complex_gradient_step": "iclbench.solvers.complex_gradient_step:ComplexGradientStep",
         "conjugate_gradient": "iclbench.solvers.conjugate_gradient:ConjugateGradient",
+        "cross_validated_ridge": "iclbench.solvers.cross_validated_ridge:CrossValidatedRidge",
         "gradient_descent": "iclbench.solvers.gradient_descent:GradientDescent",
         "kaczmarz": "iclbench.solvers.kaczmarz:Kaczmarz",
         "kaczmarz_cyclic": "iclbench.solvers.kaczmarz_cyclic:CyclicKaczmarz",

@@ -5,6 +5,7 @@ from small_settings import METHODS, RUN, SCALE, write
 
 from iclbench.config.faults import ConfigError
 from iclbench.config.reading import read_config
+from iclbench.planning import make_plan
 
 
 @pytest.fixture
@@ -90,3 +91,24 @@ def test_what_is_not_there_cannot_be_left_out(folder, key):
 def test_the_file_of_a_study_itself_says_no_null(folder):
     with pytest.raises(ConfigError, match=r"measurements\.three"):
         read(folder, MEASURED.replace("figures:", "  three: null\nfigures:"))
+
+
+def test_a_variant_of_two_studies_is_trained_once_where_it_is_the_same(folder):
+    other = VARIANT.replace("layers: 3", "layers: 2")
+    line = "summary: A line.\nlength: 9\nregression: {kind: linear, dim: 2}\n"
+    (folder / "tasks" / "line.yaml").write_text(line)
+    (folder / "studies" / "second.yaml").write_text(METHODS + VARIANT)
+    config = read(folder, VARIANT)
+    assert config.variants["main"] == config.variants["second"]
+    plan = make_plan(config)
+    assert [name for name in plan.texts if name.startswith("train/")] == [
+        "train/line/tiny",
+        "train/line/mine",
+    ]
+    for study, overlay in (
+        (other, ""),
+        (VARIANT, "{seeds: 1}"),
+        (VARIANT, "{variants: {mine: {training: {steps: 5}}}}"),
+    ):
+        with pytest.raises(ConfigError, match=r"'mine' is a variant in .*main\.yaml with other"):
+            read(folder, study, overlay)

@@ -116,6 +116,16 @@ def test_each_iterate_is_a_fit_of_all_pairs_with_its_hyperparameters(kind):
         torch.testing.assert_close(predictions[i, b, t], expected[0], rtol=1e-7, atol=1e-7)
 
 
+@pytest.mark.parametrize("kind", ["linear", "exponential"])
+@pytest.mark.parametrize("first", [1, 5, 11])
+def test_later_prefixes_alone_are_tuned_as_among_all(kind, first):
+    x, _, y = noisy_linear(24, 4, 12)
+    method = solver(kind, scale=0.2)
+    every, late = method.tune(x, y), method.tune(x, y, first=first)
+    for field, wanted in zip(late, every, strict=True):
+        torch.testing.assert_close(field, wanted[..., first:], rtol=1e-5, atol=1e-5)
+
+
 def test_the_first_iterate_of_the_linear_kernel_is_ridge():
     x, _, y = noisy_linear(15, 4, 12)
     ridge = Ridge(kind="ridge", penalty=0.3).predict(x, y)

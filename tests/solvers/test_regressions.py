@@ -11,6 +11,7 @@ from scipy.stats import ortho_group
 
 from iclbench.attention.kernels import Kernel
 from iclbench.solvers.bilevel import Bilevel
+from iclbench.solvers.cross_validated_ridge import CrossValidatedRidge
 from iclbench.solvers.kernel_ridge import KernelRidge
 from iclbench.solvers.least_squares import LeastSquares
 from iclbench.solvers.ridge import Ridge
@@ -18,6 +19,7 @@ from iclbench.solvers.ridge import Ridge
 METHODS = {
     "least squares": LeastSquares(kind="least_squares"),
     "ridge": Ridge(kind="ridge", penalty=0.1),
+    "cross-validated ridge": CrossValidatedRidge(kind="cross_validated_ridge"),
     **{
         f"{name} {kind}": KernelRidge(
             kind="kernel_ridge", kernel=Kernel(kind=kind, scale=0.5), penalty=penalty

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from iclbench.config.faults import Fault, Origin, Place, fault_at, nearest
-from iclbench.config.files import RunFile, chosen, named
+from iclbench.config.files import RunFile, StudyFile, chosen, named
 from iclbench.config.run import Config
 from iclbench.training.examination import Examination
 
@@ -23,6 +23,7 @@ def clashes(rooms: dict[str, dict[str, Any]], root: Path) -> Iterator[Fault]:
             taken[name] = file
     drawn: dict[str, str] = {}
     targets: dict[str, str] = {}
+    variants: dict[str, tuple[str, StudyFile]] = {}
     for study, settings in rooms["studies"].items():
         file = str(root / "studies" / f"{study}.yaml")
         if study in ("training", "measured", "scorecard"):
@@ -31,8 +32,13 @@ def clashes(rooms: dict[str, dict[str, Any]], root: Path) -> Iterator[Fault]:
             if name in taken:
                 message = f"{name!r} is {taken[name]} already; rename the variant"
                 yield Fault(file, f"variants.{name}", message)
-            else:
-                taken[name] = f"a variant in {file}"
+            elif name in variants and not _is_same(name, variants[name][1], settings):
+                message = (
+                    f"{name!r} is a variant in {variants[name][0]} with other settings or seeds; "
+                    "rename one, or make them the same, for it to be trained once"
+                )
+                yield Fault(file, f"variants.{name}", message)
+            variants.setdefault(name, (file, settings))
         tasks = chosen(settings.tasks, rooms["tasks"])
         for name in settings.measurements.keys() & {"training", *tasks}:
             message = f"{name!r} is another table of this study; rename the measurement"
@@ -52,6 +58,12 @@ def clashes(rooms: dict[str, dict[str, Any]], root: Path) -> Iterator[Fault]:
                     message = f"{drawn[full]} draws a figure {full!r} already; rename one"
                     yield Fault(file, f"figures.{name}", message)
                 drawn[full] = file
+
+
+def _is_same(name: str, one: StudyFile, other: StudyFile) -> bool:
+    """Return whether two studies' variants of this name are one method, be it on other tasks."""
+    first, second = (study.variants[name].model_dump(exclude={"tasks"}) for study in (one, other))
+    return first == second and one.seeds == other.seeds
 
 
 def unknown_tables(

@@ -94,6 +94,16 @@ class ModelFile(Settings):
             raise ValueError("this model is trained; say how under training (steps, batch, …)")
         if isinstance(self.model, Method) and self.training is not None:
             raise ValueError("this model is built from given weights; remove training")
+        if (
+            isinstance(self.model, TrainedModel)
+            and not self.model.has_blocks
+            and self.training is not None
+            and self.training.muon is not None
+        ):
+            raise ValueError(
+                f"training.muon: a model of kind {self.model.kind} has no blocks of matrices; "
+                "remove muon"
+            )
         return self
 
     @property
@@ -154,7 +164,8 @@ class Variant(Settings):
     """A method of one study alone: a file in config/models or config/solvers, otherwise set.
 
     A scale's settings of that file hold for the variant too: under ``training`` over what the
-    variant says, elsewhere beneath it. What a scale says of the variant itself comes last.
+    variant says, elsewhere beneath it. What a scale says of the variant itself comes last. Two
+    studies may have a variant of one name if its settings are the same: it is trained once.
     """
 
     of: str | None = Field(

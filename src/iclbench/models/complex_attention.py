@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from typing_extensions import override
@@ -23,6 +23,8 @@ class ComplexAttention(TrainedModel):
     nothing. Matrices that are not diagonal do better, by about 0.8 per cent for d = 5 and 50 pairs,
     and attention over the real pairs by more, as real maps can conjugate.
     """
+
+    has_blocks: ClassVar[bool] = False
 
     kind: Literal["complex_attention"] = Field(
         description="a layer of linear attention by complex matrices"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 from typing_extensions import override
@@ -29,6 +29,8 @@ class KernelDescent(TrainedModel):
     the score -30 in the construction, which hides it (exp(-30) = 1e-13), and marks it by -1 where
     weights are random, as large numbers times random weights explode.
     """
+
+    has_blocks: ClassVar[bool] = False
 
     kind: Literal["kernel_descent"] = Field(
         description="the architecture that causal kernel descent is built in, trained"

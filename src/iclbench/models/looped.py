@@ -19,13 +19,14 @@ class Looped(GPT2):
     ``terms``:
 
     * without, all N loops, unrolled;
-    * with, the fixed point that the loops approach, by the implicit function theorem with
-      ``terms`` terms of Neumann's series for the inverse of I - J^T, J the Jacobian of one loop:
-      what ``terms`` loops more, from an h_N that is held, would derive. Exactly that series where
-      h_N is the fixed point; elsewhere J is taken at these further loops.
+    * with, the last ``terms`` loops alone, from a state that is held: where the loops before have
+      come to their fixed point, this is the implicit function theorem with ``terms`` terms of
+      Neumann's series for the inverse of I - J^T, J the Jacobian of one loop; on the way there J
+      is taken along the last loops. As many terms as loops are no other than without.
 
     Source: Ramzi et al. 2023 (arXiv 2305.15042) for the question; a small model of the kind of Bai
-    et al.'s deep equilibria, in context (reconstructed).
+    et al.'s deep equilibria, in context (reconstructed), with the gradient of Geng et al. 2021
+    (arXiv 2111.05177).
     """
 
     kind: Literal["looped"] = Field(

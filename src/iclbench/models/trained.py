@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
@@ -31,7 +31,12 @@ class TrainedModel(Settings, ABC):
     A network that has probes returns, called with ``states=True``, what they and the readout see,
     (K,B,T,width). One that predicts the last position alone at less cost does so, (K,B,1,q), where
     it is called with ``last=True``.
+
+    The matrices that Muon may train are all those of its blocks: parameters whose names begin with
+    "block". A network without any says so in ``has_blocks``.
     """
+
+    has_blocks: ClassVar[bool] = True
 
     kind: str
     """The name of this kind in its room's registry."""

@@ -156,15 +156,20 @@ class Bilevel(Method):
         self,
         inputs: Float[torch.Tensor, "batch time p"],
         outputs: Float[torch.Tensor, "batch time q"],
+        first: int = 0,
     ) -> Tuning:
-        """Return the hyperparameters on every prefix at every outer step, and how each ended."""
+        """Return the hyperparameters on every prefix at every outer step, and how each ended.
+
+        The time axis of the result begins at index ``first``, below the length; prefixes are
+        independent, so that the earlier ones cost nothing.
+        """
         x, y = inputs.double(), outputs.double()
         time = x.shape[1]
         # Prefixes are solved at the size of the longest: a few sizes halve the work.
-        ends = sorted({-(-time * part // 4) for part in range(5)})
+        ends = sorted({max(first, -(-time * part // 4)) for part in range(5)})
         parts = [
-            self._tune(HeldOut(self.kernel, x[:, :end], y[:, :end], first))
-            for first, end in pairwise(ends)
+            self._tune(HeldOut(self.kernel, x[:, :end], y[:, :end], start))
+            for start, end in pairwise(ends)
         ]
         return Tuning(*(torch.cat(part, dim=-1) for part in zip(*parts, strict=True)))
 

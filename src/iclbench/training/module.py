@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from iclbench.files import JobError
 from iclbench.training.ensembles import Predictions, State
+from iclbench.training.muon import AdamWithMuon, Matrices
 from iclbench.training.settings import Training
 
 
@@ -35,6 +36,9 @@ class Ensemble(pl.LightningModule):
         self.plan = training
         self.fingerprint = fingerprint
         self.predictions = predictions
+        self.matrices: list[Matrices] = []
+        if training.muon is not None:
+            state, self.matrices = _matrices_first(state)
         self.shapes = {name: tensor.shape for name, tensor in state.items()}
         self.sizes = [tensor[0].numel() for tensor in state.values()]
         self.rows = torch.nn.Parameter(torch.cat([part.flatten(1) for part in state.values()], 1))
@@ -99,8 +103,14 @@ class Ensemble(pl.LightningModule):
 
     @override
     def configure_optimizers(self) -> Any:
-        """Return Adam and, where the learning rate varies, its schedule."""
-        optimizer = torch.optim.Adam([self.rows], lr=self.plan.learning_rate)
+        """Return Adam, beside Muon if so planned, and the schedule of a varying learning rate."""
+        rate, muon = self.plan.learning_rate, self.plan.muon
+        optimizer: torch.optim.Optimizer
+        if muon is None:
+            optimizer = torch.optim.Adam([self.rows], lr=rate)
+        else:
+            ratio = muon.learning_rate / rate
+            optimizer = AdamWithMuon(self.rows, self.matrices, rate, ratio, muon.momentum)
         if self.plan.schedule == "constant" and self.plan.warmup == 0:
             return optimizer
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.plan.rate)
@@ -121,3 +131,26 @@ def _groups(shapes: dict[str, torch.Size], sizes: list[int]) -> list[int]:
         owner = parts[1] if parts[0] == "probes" else "transformer"
         groups[owner] = groups.get(owner, 0) + size
     return list(groups.values())
+
+
+def _matrices_first(state: State) -> tuple[State, list[Matrices]]:
+    """Return parameters with the matrices of blocks first, by shape, and where these will be.
+
+    Of a parameter with more than two dimensions the last two are the matrices'.
+    """
+    by_shape: dict[tuple[int, int], list[str]] = {}
+    for name, tensor in state.items():
+        if is_hidden_matrix(name, tensor.shape[1:]):
+            by_shape.setdefault((tensor.shape[-2], tensor.shape[-1]), []).append(name)
+    names = [name for some in by_shape.values() for name in some]
+    matrices: list[Matrices] = []
+    for (m, n), some in by_shape.items():
+        count = sum(state[name][0].numel() for name in some) // (m * n)
+        matrices.append(Matrices(matrices[-1].end if matrices else 0, count, (m, n)))
+    ordered = [*names, *(name for name in state if name not in set(names))]
+    return {name: state[name] for name in ordered}, matrices
+
+
+def is_hidden_matrix(name: str, shape: torch.Size) -> bool:
+    """Return whether a network's parameter consists of matrices of a block."""
+    return name.startswith("block") and len(shape) > 1 and min(shape[-2:]) > 1

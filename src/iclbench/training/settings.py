@@ -22,14 +22,31 @@ class Ramp(Settings):
         return min(end, self.start + self.increment * (step // self.every))
 
 
+class Muon(Settings):
+    """Muon's settings: Jordan et al. 2024 (kellerjordan.github.io/posts/muon)."""
+
+    learning_rate: float = Field(
+        gt=0,
+        le=10,
+        description="Muon's step size, at its largest: about how far a singular value of a matrix "
+        "moves",
+    )
+    momentum: float = Field(default=0.95, ge=0, lt=1, description="of the average of gradients")
+
+
 class Training(Settings):
-    """Adam on the mean squared error of the last layer's predictions."""
+    """Adam, with or without Muon, on the mean squared error of the last layer's predictions."""
 
     steps: int = Field(ge=1, le=100_000_000, description="optimiser steps")
     batch: int = Field(ge=1, le=1_000_000, description="prompts a step, for each seed")
     learning_rate: float = Field(gt=0, le=10, description="Adam's step size, at its largest")
+    muon: Muon | None = Field(
+        default=None,
+        description="trains the matrices of blocks by Muon and only the rest by Adam, which takes "
+        "a fraction of the steps; null: Adam for all, as the papers have it",
+    )
     schedule: Literal["constant", "linear", "cosine"] = Field(
-        default="constant", description="how the learning rate falls, to zero, after the warm-up"
+        default="constant", description="how learning rates fall, to zero, after the warm-up"
     )
     warmup: float = Field(
         default=0.0,

@@ -58,8 +58,8 @@ def test_implicit_training_predicts_as_unrolled_training_does():
 
 
 @pytest.mark.parametrize("terms", [1, 4, 40])
-def test_the_implicit_gradient_is_neumanns_series_at_the_last_state(terms):
-    model = network(layers=30, terms=terms)
+def test_at_a_fixed_point_the_implicit_gradient_is_neumanns_series(terms):
+    model = network(layers=60 + terms, terms=terms)
     with torch.no_grad():
         # Residuals pass on; what the block adds is what has to contract.
         model.norm.weight.mul_(0.3)
@@ -68,8 +68,8 @@ def test_the_implicit_gradient_is_neumanns_series_at_the_last_state(terms):
     prediction = model(INPUTS, OUTPUTS)[-1].square().sum()
     handle.remove()
     (found,) = torch.autograd.grad(prediction, model.positions)
-    # The last state of the solver; what comes after it is the series.
-    state = states[model.loops - 1]
+    state = states[model.loops - terms - 1]
+    torch.testing.assert_close(state, states[-1], rtol=1e-9, atol=1e-9)
 
     def embedded(positions):
         tokens = model.read_in(interleave(INPUTS, OUTPUTS))
@@ -82,6 +82,18 @@ def test_the_implicit_gradient_is_neumanns_series_at_the_last_state(terms):
     estimate = vanilla(problem, state, model.positions.detach(), NeumannSeries(1.0, terms, 1e-9))
     assert estimate.outcome in (Outcome.SOLVED, Outcome.UNSOLVED)
     torch.testing.assert_close(found, estimate.value, rtol=1e-6, atol=1e-9)
+
+
+def test_as_many_terms_as_loops_are_all_of_them():
+    gradients = []
+    for terms in (None, 4, 9, 3):
+        model = network(layers=4, terms=terms)
+        prediction = model(INPUTS, OUTPUTS)[-1].square().sum()
+        gradients += torch.autograd.grad(prediction, model.positions)
+    unrolled, as_many, more, fewer = gradients
+    torch.testing.assert_close(as_many, unrolled, rtol=0, atol=0)
+    torch.testing.assert_close(more, unrolled, rtol=0, atol=0)
+    assert not torch.allclose(fewer, unrolled, rtol=1e-3)
 
 
 def interleave(inputs, outputs):

@@ -80,7 +80,7 @@ def of_prompts() -> pd.DataFrame:
     rows = pd.concat(tables, ignore_index=True)
     solved = rows[rows["method"] == "ols"]
     for seed in range(2):
-        as_trained = {"method": "garg_gpt2", "family": "trained", "seed": seed}
+        as_trained = {"method": "newton_gpt2", "family": "trained", "seed": seed}
         tables.append(solved.assign(value=solved["value"] + 0.1 * (1 + seed), **as_trained))
     return pd.concat(tables, ignore_index=True)
 

@@ -35,12 +35,11 @@ class LoopedNetwork(nn.Module):
         embedded = self.read_in(tokens) + self.positions[: tokens.shape[1]]
         state = torch.zeros_like(embedded)
         states = []
-        with torch.set_grad_enabled(self.terms is None and torch.is_grad_enabled()):
-            for _ in range(self.loops):
+        held = 0 if self.terms is None else max(0, self.loops - self.terms)
+        for number in range(self.loops):
+            with torch.set_grad_enabled(number >= held and torch.is_grad_enabled()):
                 state = self.loop(state, embedded)
-                states.append(state)
-        if self.terms is not None:
-            states[-1] = self._implicit(state.detach(), embedded, self.terms)
+            states.append(state)
         read = [self.readout(each[:, ::2]).detach() for each in states[:-1]]
         return torch.stack([*read, self.readout(states[-1][:, ::2])])
 
@@ -51,20 +50,3 @@ class LoopedNetwork(nn.Module):
     ) -> Float[torch.Tensor, "batch token width"]:
         """Return the next state."""
         return self.norm(self.block(state + embedded))
-
-    def _implicit(
-        self,
-        state: Float[torch.Tensor, "batch token width"],
-        embedded: Float[torch.Tensor, "batch token width"],
-        terms: int,
-    ) -> Float[torch.Tensor, "batch token width"]:
-        """Return the state itself, with the derivative of the fixed point.
-
-        The derivative of ``terms`` loops from a fixed point that is held is sum_{k < terms} J^k
-        times that of one loop in the weights: Neumann's series of (I - J)^{-1}, by reverse mode as
-        an ensemble of networks can be mapped over, which a solver that stops by itself cannot.
-        """
-        moved = state
-        for _ in range(terms):
-            moved = self.loop(moved, embedded)
-        return state + (moved - moved.detach())

@@ -17,6 +17,7 @@ from iclbench.measurement import Measurement
 from iclbench.method import Ascending
 from iclbench.records import make_rows
 from iclbench.solvers.bilevel import Bilevel
+from iclbench.solvers.cross_validated_ridge import CrossValidatedRidge
 from iclbench.streams import stream
 from iclbench.tasks.regression.linear import LinearRegression
 
@@ -27,10 +28,12 @@ class Tuning(Measurement):
     y_i = <w, x_i> + sigma xi_i with w ~ N(0, I) and isotropic x; sigma is that of ``noise``, or
     log-uniform between two, a new one for every prompt. After t pairs (``position``):
 
-    * ``oracle``: the penalty sigma^2 of the prompt, the Bayes predictor;
+    * ``oracle``: the penalty sigma^2 of the prompt, the Bayes predictor, as the leaderboard's
+      ``bayes`` on linear regression with noise;
     * ``bilevel``: tuned on the prompt by hypergradients (``iclbench.solvers.bilevel``);
-    * ``cross_validated``: of a grid of penalties the one with the least leave-one-out error, by
-      scikit-learn's ``RidgeCV``;
+    * ``cross_validated``: of a grid of penalties the one with the least error, by leave-one-out in
+      closed form, tested against scikit-learn's ``RidgeCV``
+      (``iclbench.solvers.cross_validated_ridge``);
     * ``fixed_1e-1`` and so on: one penalty for all prompts.
 
     ``excess`` is the mean over prompts of (prediction - w^T x)^2 at a new input x, and ``error``
@@ -111,26 +114,36 @@ class Tuning(Measurement):
         sigma: Float[np.ndarray, " prompt"],
     ) -> dict[str, Float[np.ndarray, "prompt position"]]:
         """Return the predictions at x_t from the t pairs before, by method."""
-        tuned = Bilevel(
+        penalties = {"oracle": sigma**2}
+        for exponent in self.exponents:
+            penalties[f"fixed_1e{exponent}"] = np.full(len(sigma), 10.0**exponent)
+        found = {
+            name: [_ridge(x, y, t, penalty) for t in self.positions]
+            for name, penalty in penalties.items()
+        }
+        found["bilevel"] = [_ridge(x, y, t, self._tuned(x, y, t)) for t in self.positions]
+        found["cross_validated"] = [_cross_validated(x, y, t) for t in self.positions]
+        return {name: np.stack(predicted, axis=1) for name, predicted in found.items()}
+
+    def _tuned(
+        self, x: Float[np.ndarray, "prompt time d"], y: Float[np.ndarray, "prompt time"], t: int
+    ) -> Float[np.ndarray, " prompt"]:
+        """Return the penalty tuned by hypergradients on the t pairs before."""
+        bilevel = Bilevel(
             kind="bilevel",
             kernel=Kernel(kind="linear", scale=1.0),
             penalty=self.start,
             steps=self.steps,
         )
-        penalties = {"oracle": sigma**2}
-        for exponent in self.exponents:
-            penalties[f"fixed_1e{exponent}"] = np.full(len(sigma), 10.0**exponent)
-        found = {
-            name: np.stack([_ridge(x, y, t, penalty) for t in self.positions], axis=1)
-            for name, penalty in penalties.items()
-        }
-        inputs, outputs = torch.from_numpy(x), torch.from_numpy(y)[..., None]
-        bilevel = tuned.predict(inputs, outputs)[-1, :, list(self.positions), 0]
-        found["bilevel"] = bilevel.numpy()
-        found["cross_validated"] = np.stack(
-            [_cross_validated(x, y, t) for t in self.positions], axis=1
-        )
-        return found
+        # Every prompt has a matrix of up to t^2 numbers: as many at a time as the cache holds.
+        size = max(1, 2**20 // t**2)
+        inputs = torch.from_numpy(x[:, : t + 1]).split(size)
+        outputs = torch.from_numpy(y[:, : t + 1, None]).split(size)
+        log_penalties = [
+            bilevel.tune(*part, first=t).log_penalty[-1, :, 0]
+            for part in zip(inputs, outputs, strict=True)
+        ]
+        return torch.cat(log_penalties).exp().numpy()
 
 
 def _ridge(
@@ -148,13 +161,6 @@ def _ridge(
 def _cross_validated(
     x: Float[np.ndarray, "prompt time d"], y: Float[np.ndarray, "prompt time"], t: int
 ) -> Float[np.ndarray, " prompt"]:
-    from sklearn import config_context
-    from sklearn.linear_model import RidgeCV
-
-    grid = np.logspace(-4, 3, 22)
-    with config_context(assume_finite=True, skip_parameter_validation=True):
-        fits = [
-            RidgeCV(alphas=grid, fit_intercept=False).fit(inputs[:t], outputs[:t])
-            for inputs, outputs in zip(x, y, strict=True)
-        ]
-        return np.array([fit.predict(row[None])[0] for fit, row in zip(fits, x[:, t], strict=True)])
+    solver = CrossValidatedRidge(kind="cross_validated_ridge")
+    fit = solver.fit(torch.from_numpy(x[:, :t]), torch.from_numpy(y[:, :t, None]))
+    return _ridge(x, y, t, fit.penalty.numpy())

@@ -22,7 +22,7 @@ from iclbench.records import make_rows
 from iclbench.settings import Settings
 from iclbench.streams import stream
 from iclbench.tasks.regression.linear import LinearRegression
-from iclbench.training.settings import Training
+from iclbench.training.settings import Muon, Training
 from iclbench.training.train import train
 from iclbench.training.trained import predict
 
@@ -30,9 +30,10 @@ Data = tuple[Float[np.ndarray, "prompt time d"], Float[np.ndarray, "prompt time 
 Errors = Callable[[Data, int], Float[np.ndarray, "loop prompt"]]
 
 TRAINING = Training(
-    steps=2000,
+    steps=1000,
     batch=64,
-    learning_rate=4e-3,
+    learning_rate=3e-3,
+    muon=Muon(learning_rate=0.02, momentum=0.9),
     schedule="cosine",
     warmup=0.1,
     gradient_clip=1.0,
@@ -54,7 +55,7 @@ class Trainable(Settings):
         ge=1,
         le=1000,
         description="free weights: train by the implicit gradient with as many terms of Neumann's "
-        "series; null: through all loops",
+        "series, which are the last loops; null: through all loops",
     )
     training: Training | None = Field(
         default=None, description="of this model, in place of that of all"

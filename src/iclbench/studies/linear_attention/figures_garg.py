@@ -42,7 +42,7 @@ WORDS = {
     "boosted_trees": "boosted trees",
     "boosted_trees_signs": "boosted trees, signs",
     "closed_form": "$1 - t/d$",
-    "garg_gpt2": "trained GPT-2",
+    "newton_gpt2": "trained GPT-2",
 }
 REGRESSIONS = ("linear", "noisy", "sparse", "quadratic", "relu_network", "decision_tree")
 """The order of the panels of baselines; others follow."""

@@ -1,0 +1,137 @@
+"""Muon beside Adam, against a loop over matrices that goes through their singular values."""
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from iclbench.config.files import ModelFile
+from iclbench.models.gpt2 import GPT2
+from iclbench.models.paired import Paired
+from iclbench.streams import torch_seed
+from iclbench.tasks.regression.linear import LinearRegression
+from iclbench.training import data
+from iclbench.training import train as training_module
+from iclbench.training.muon import orthogonalised
+from iclbench.training.settings import Training
+from iclbench.training.train import train
+
+TASK = LinearRegression(kind="linear", dim=3)
+SMALL = GPT2(kind="gpt2", width=8, heads=2, layers=2, init_std=0.3)
+LENGTH = 6
+
+
+def plan(**options):
+    default = {"steps": 25, "batch": 4, "learning_rate": 1e-2, "log_every": 10}
+    muon = {"learning_rate": 0.03, "momentum": 0.9}
+    return Training(**{**default, "precision": "float64", "muon": muon, **options})
+
+
+def run(folder, model=SMALL, training=None, seeds=(0, 1, 2), **options):
+    return train(
+        options.pop("task", TASK),
+        LENGTH,
+        model,
+        training or plan(),
+        ("task", "model"),
+        seeds,
+        folder,
+        "f",
+        device="cpu",
+        **options,
+    )
+
+
+def assert_same(one, other, **tolerance):
+    assert one.keys() == other.keys()
+    for name in one:
+        torch.testing.assert_close(one[name], other[name], **tolerance)
+
+
+def by_singular_values(matrix):
+    """Return the matrix with the iteration's polynomial applied to its singular values."""
+    left, values, right = torch.linalg.svd(matrix, full_matrices=False)
+    values = values / values.norm(dim=-1, keepdim=True)
+    for _ in range(5):
+        values = 3.4445 * values - 4.7750 * values**3 + 2.0315 * values**5
+    return left @ values.diag_embed() @ right
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (3, 7), (7, 3), (2, 5, 4)])
+def test_orthogonalised_keeps_singular_vectors_and_levels_singular_values(shape):
+    matrix = torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    found = orthogonalised(matrix)
+    torch.testing.assert_close(found, by_singular_values(matrix))
+    torch.testing.assert_close(orthogonalised(1e-9 * matrix), found)
+    assert (torch.linalg.svdvals(matrix) > 0.02 * matrix.norm(dim=(-2, -1))[..., None]).all()
+    levelled = torch.linalg.svdvals(found)
+    assert levelled.min() > 0.68
+    assert levelled.max() < 1.14
+
+
+def test_a_gradient_of_zeros_moves_nothing():
+    assert torch.equal(orthogonalised(torch.zeros(2, 3, 4)), torch.zeros(2, 3, 4))
+
+
+def test_blocks_are_trained_by_muon_and_the_rest_by_adam(tmp_path):
+    training = plan(schedule="cosine", warmup=0.2)
+    result = run(tmp_path, training=training, seeds=[5])
+    torch.manual_seed(torch_seed("task", "model", 5, "init"))
+    network = SMALL.build(3, 1, LENGTH).double()
+    named = dict(network.named_parameters())
+    matrices = {name: p for name, p in named.items() if name.startswith("blocks") and p.ndim == 2}
+    assert len(matrices) == 2 * 6
+    adam = torch.optim.Adam([p for name, p in named.items() if name not in matrices], lr=1e-2)
+    momenta = {name: torch.zeros_like(p) for name, p in matrices.items()}
+    prompts = data.batches([TASK], LENGTH, training, ("task", "model"), [5])
+    for step, (inputs, outputs) in enumerate(prompts):
+        x, y = torch.from_numpy(inputs[0]), torch.from_numpy(outputs[0])
+        network.zero_grad()
+        (network(x, y) - y).square().mean((1, 2, 3)).sum().backward()
+        adam.param_groups[0]["lr"] = 1e-2 * training.rate(step)
+        adam.step()
+        for name, matrix in matrices.items():
+            momenta[name] = 0.9 * momenta[name] + 0.1 * matrix.grad
+            ahead = 0.9 * momenta[name] + 0.1 * matrix.grad
+            size = 0.03 * training.rate(step) * max(1, matrix.shape[0] / matrix.shape[1]) ** 0.5
+            matrix.data -= size * by_singular_values(ahead)
+    assert_same({name: tensor[0] for name, tensor in result.state.items()}, named)
+
+
+@pytest.mark.parametrize("model", [SMALL, Paired(kind="paired", layers=2)], ids=["gpt2", "paired"])
+def test_an_ensemble_is_its_seeds_trained_apart_with_muon(tmp_path, model):
+    training = plan(gradient_clip=0.5)
+    together = run(tmp_path / "together", model, training)
+    for place, seed in ((2, 2), (0, 0)):
+        alone = run(tmp_path / str(seed), model, training, seeds=[seed])
+        row = {name: tensor[[place]] for name, tensor in together.state.items()}
+        assert_same(row, alone.state, rtol=1e-6, atol=1e-9)
+
+
+def test_a_run_with_muon_resumes_to_the_same_numbers(tmp_path):
+    whole = run(tmp_path, checkpoint_every=10)
+    again = run(tmp_path, checkpoint_every=1000)
+    assert_same(again.state, whole.state, rtol=0, atol=0)
+
+
+def test_a_seed_that_diverges_leaves_the_others_alone_with_muon(tmp_path, monkeypatch):
+    good = run(tmp_path / "good")
+
+    def with_infinity(*arguments):
+        for step, (inputs, outputs) in enumerate(data.batches(*arguments)):
+            outputs[1] = np.where(step == 14, np.inf, outputs[1])
+            yield inputs, outputs
+
+    monkeypatch.setattr(training_module, "batches", with_infinity)
+    bad = run(tmp_path / "bad")
+    assert bad.diverged == {1: 14}
+    for name, tensor in good.state.items():
+        assert torch.equal(tensor[[0, 2]], bad.state[name][[0, 2]])
+
+
+def test_a_model_without_blocks_refuses_muon():
+    training = {"steps": 1, "batch": 1, "learning_rate": 0.1, "muon": {"learning_rate": 0.1}}
+    with pytest.raises(ValidationError, match="has no blocks of matrices; remove muon"):
+        ModelFile.model_validate(
+            {"summary": "A", "model": {"kind": "kernel_descent"}, "training": training}
+        )
