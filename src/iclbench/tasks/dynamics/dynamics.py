@@ -38,6 +38,21 @@ def orbit(
     return states
 
 
+def linear_orbit(
+    W: Float[np.ndarray, "batch p p"], start: Float[np.ndarray, "batch p"], length: int
+) -> Float[np.ndarray, "batch states p"]:
+    """Return the ``length`` + 1 states s_1, W s_1, W^2 s_1, … as rows, each time twice as many.
+
+    W^k is squared along the way, of which the relative error is about k times that of rounding for
+    an orthogonal W, as of k products with W.
+    """
+    states, power = start[:, None], W
+    while states.shape[1] <= length:
+        states = np.concatenate([states, states @ power.mT], axis=1)
+        power = power @ power
+    return states[:, : length + 1]
+
+
 def noise_free_prompts(
     states: Float[np.ndarray, "batch states p"], truth: dict[str, np.ndarray]
 ) -> Prompts:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from pydantic import Field
 
 from iclbench.tasks.draws import haar_matrices
-from iclbench.tasks.dynamics.dynamics import noise_free_prompts, orbit
+from iclbench.tasks.dynamics.dynamics import linear_orbit, noise_free_prompts
 from iclbench.tasks.dynamics.sphere import SphereDynamics
 from iclbench.tasks.linear_posterior import linear_posterior_predictions
 from iclbench.tasks.prompts import Prompts
@@ -28,8 +28,7 @@ class Haar(SphereDynamics):
         """Draw W for every prompt."""
         W = haar_matrices(rng, batch, self.dim)
         start = np.full((batch, self.dim), self.dim**-0.5)
-        states = orbit(lambda s: np.einsum("bij,bj->bi", W, s), start, length)
-        return noise_free_prompts(states, {"W": W})
+        return noise_free_prompts(linear_orbit(W, start, length), {"W": W})
 
     def bayes(self, prompts: Prompts) -> Float[np.ndarray, "batch time q"]:
         """Return the least-squares prediction of minimum norm.
