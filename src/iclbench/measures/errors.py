@@ -60,22 +60,15 @@ def rows_from_errors(
     if len(iterates) != len(errors):
         raise ValueError(f"{len(iterates)} iterates, but errors of {len(errors)}; expected as many")
     _, prompts, length = errors.shape
-    depth = np.asarray(iterates)[:, None]
-    by_position = mean_and_stderr(errors)
-    averaged = mean_and_stderr(errors.mean(-1, keepdim=True))
-    return pd.concat(
-        [
-            make_rows(
-                labels,
-                metric=metric,
-                iterate=depth,
-                position=position,
-                value=mean.numpy(force=True) / unit,
-                stderr=stderr.numpy(force=True) / unit,
-                n=prompts,
-            )
-            for metric, unit in (("squared_error", 1.0), ("normalised_error", power))
-            for position, (mean, stderr) in ((np.arange(length), by_position), (None, averaged))
-        ],
-        ignore_index=True,
+    with_average = torch.cat([errors, errors.mean(-1, keepdim=True)], -1)
+    mean, stderr = (part.numpy(force=True) for part in mean_and_stderr(with_average))
+    unit = np.array([1.0, power])[:, None, None]
+    return make_rows(
+        labels,
+        metric=[[["squared_error"]], [["normalised_error"]]],
+        iterate=np.asarray(iterates)[:, None],
+        position=[*range(length), np.nan],
+        value=mean / unit,
+        stderr=stderr / unit,
+        n=prompts,
     )

@@ -7,6 +7,9 @@ from jaxtyping import Float, Int
 from iclbench.lazy import torch
 from iclbench.measures.errors import mean_and_stderr
 
+COSINES = 2**24
+"""How many cosines are held at a time."""
+
 
 def similarity_of_errors(
     first: Float[torch.Tensor, "first batch time q"],
@@ -25,7 +28,28 @@ def similarity_of_errors(
 
     Source: Fu et al. 2024 (arXiv 2310.17086), similarity of errors.
     """
-    return _over_prompts(_cosines(first.flatten(2), second.flatten(2)))
+    return mean_cosines(directions(first), directions(second))
+
+
+def directions(
+    residuals: Float[torch.Tensor, "iterate batch time q"],
+) -> Float[torch.Tensor, "batch iterate v"]:
+    """Return e / |e| of every prompt, zero where e is, for ``mean_cosines`` with several others."""
+    vectors = residuals.flatten(2).double().movedim(1, 0)
+    largest = torch.linalg.vector_norm(vectors, torch.inf, dim=-1, keepdim=True)
+    vectors = vectors / largest.where(largest != 0, 1)  # no square over- or underflows
+    norm = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
+    return vectors.div_(norm.where(norm != 0, 1))
+
+
+def mean_cosines(
+    first: Float[torch.Tensor, "batch first v"], second: Float[torch.Tensor, "batch second v"]
+) -> tuple[Float[torch.Tensor, "first second"], Float[torch.Tensor, "first second"]]:
+    """Return ``similarity_of_errors`` from the directions of the residuals."""
+    size = max(1, COSINES // (second.shape[0] * second.shape[1]))
+    found = [mean_and_stderr(_cosines(part, second).movedim(0, 1)) for part in first.split(size, 1)]
+    mean, stderr = (torch.cat(parts) for parts in zip(*found, strict=True))
+    return mean, stderr
 
 
 def similarity_of_weights(
@@ -43,8 +67,8 @@ def similarity_of_weights(
     are not finite are taken as in ``similarity_of_errors``.
     """
     batch, prefixes = first.shape[1:3]
-    cosines = _cosines(first.flatten(1, 2), second.flatten(1, 2))
-    return _over_prompts(cosines.unflatten(0, (batch, prefixes)).mean(1))
+    ways = (directions(weights.flatten(1, 2).unsqueeze(-1)) for weights in (first, second))
+    return mean_and_stderr(_cosines(*ways).unflatten(0, (batch, prefixes)).mean(1).movedim(0, 1))
 
 
 def best_match(similarity: Float[torch.Tensor, "first second"]) -> Int[torch.Tensor, " first"]:
@@ -58,24 +82,8 @@ def best_match(similarity: Float[torch.Tensor, "first second"]) -> Int[torch.Ten
 
 
 def _cosines(
-    first: Float[torch.Tensor, "first batch v"], second: Float[torch.Tensor, "second batch v"]
+    first: Float[torch.Tensor, "batch first v"], second: Float[torch.Tensor, "batch second v"]
 ) -> Float[torch.Tensor, "batch first second"]:
-    a, b = _directions(first), _directions(second)
-    both_zero = (a == 0).all(-1)[:, :, None] & (b == 0).all(-1)[:, None, :]
-    return (a @ b.mT).clamp(-1, 1).masked_fill(both_zero, 1)
-
-
-def _directions(
-    vectors: Float[torch.Tensor, "first batch v"],
-) -> Float[torch.Tensor, "batch first v"]:
-    vectors = vectors.double().movedim(1, 0)
-    largest = vectors.abs().amax(-1, keepdim=True)
-    vectors = vectors / largest.where(largest != 0, 1)  # no square over- or underflows
-    norm = vectors.norm(dim=-1, keepdim=True)
-    return vectors / norm.where(norm != 0, 1)
-
-
-def _over_prompts(
-    cosines: Float[torch.Tensor, "batch first second"],
-) -> tuple[Float[torch.Tensor, "first second"], Float[torch.Tensor, "first second"]]:
-    return mean_and_stderr(cosines.movedim(0, 1))
+    zero, other = (torch.linalg.vector_norm(each, dim=-1) == 0 for each in (first, second))
+    cosines = (first @ second.mT).clamp_(-1, 1)
+    return cosines.masked_fill_(zero[:, :, None] & other[:, None], 1) if zero.any() else cosines

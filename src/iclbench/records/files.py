@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -34,7 +35,7 @@ def write(rows: pd.DataFrame | pa.Table, path: str | Path, provenance: Mapping[s
         RecordError: If the rows do not follow the schema, two rows measure the same thing, or the
             provenance is not plain data.
     """
-    table = _typed(rows, path)
+    table = _typed(rows, path).combine_chunks()
     check(table, path)
     table = table.sort_by([(name, "ascending") for name in KEY])
     _check_unique(table, path)
@@ -113,11 +114,10 @@ def _typed(rows: pd.DataFrame | pa.Table, path: str | Path) -> pa.Table:
 
 def _column(
     column: pd.Series | pa.ChunkedArray, field: pa.Field, path: str | Path
-) -> pa.ChunkedArray:
+) -> pa.Array | pa.ChunkedArray:
     try:
-        if isinstance(column, pd.Series):
-            column = pa.chunked_array([pa.Array.from_pandas(column)])
-        return column.cast(field.type)
+        found = pa.Array.from_pandas(column) if isinstance(column, pd.Series) else column
+        return found.cast(field.type)
     except (pa.ArrowException, TypeError) as error:
         raise RecordError(
             f"{path}: {field.name}: {error}; expected {field.type} in every row; convert the "
@@ -126,13 +126,15 @@ def _column(
 
 
 def _check_unique(table: pa.Table, path: str | Path) -> None:
-    counts = table.group_by(KEY).aggregate([([], "count_all")])
-    repeated = counts.filter(pc.field("count_all") > 1)
-    if len(repeated):
-        row = repeated.drop_columns("count_all").slice(0, 1).to_pylist()[0]
+    """Check a table that is sorted: rows that measure the same thing are neighbours."""
+    columns = (table[name].combine_chunks().dictionary_encode("encode") for name in KEY)
+    codes = np.stack([column.indices.to_numpy() for column in columns])
+    same = (codes[:, 1:] == codes[:, :-1]).all(0)
+    if same.any():
+        row = table.select(KEY).slice(int(same.argmax()), 1).to_pylist()[0]
         raise RecordError(
-            f"{path}: {', '.join(KEY)}: {repeated['count_all'][0]} rows measure the same thing, "
-            f"{row}; expected one; average them, or tell them apart by metric or method"
+            f"{path}: {', '.join(KEY)}: two rows measure the same thing, {row}; expected one; "
+            "average them, or tell them apart by metric or method"
         )
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from iclbench.records.schema import LEFT_OUT, SCHEMA
 
 Numbers = np.ndarray | Sequence[Any] | np.number | float | int
+Names = np.ndarray | Sequence[Any] | str
 
 LABELS = ("study", "task", "method", "family", "seed", "scale", "config", "code")
 
@@ -18,13 +19,13 @@ LABELS = ("study", "task", "method", "family", "seed", "scale", "config", "code"
 def make_rows(
     labels: Mapping[str, Any],
     *,
-    metric: str,
+    metric: Names,
     iterate: Numbers,
     value: Numbers,
     n: Numbers,
     stderr: Numbers = np.nan,
     position: Numbers | None = None,
-    reference: str | None = None,
+    reference: Names | None = None,
     reference_iterate: Numbers | None = None,
     seed: Numbers | None = None,
 ) -> pd.DataFrame:
@@ -58,6 +59,8 @@ def make_rows(
         raise ValueError(f"labels missing or unknown: {wrong}; expected: {', '.join(LABELS)}")
     blank = np.nan
     arrays = np.broadcast_arrays(
+        np.asarray(metric),
+        np.asarray(reference, dtype=object),
         np.asarray(iterate),
         blank if position is None else np.asarray(position, dtype=float),
         blank if reference_iterate is None else np.asarray(reference_iterate, dtype=float),
@@ -66,15 +69,17 @@ def make_rows(
         np.asarray(stderr, dtype=float),
         np.asarray(n),
     )
-    depth, seen, other, seeds, mean, spread, count = (array.reshape(-1) for array in arrays)
+    names, references, depth, seen, other, seeds, mean, spread, count = (
+        array.reshape(-1) for array in arrays
+    )
     finite = np.isfinite(mean)
     columns = {
         **labels,
         "seed": seeds.astype(np.int64),
-        "metric": metric,
+        "metric": pd.array(names, dtype="str"),
         "iterate": depth.astype(np.int32),
         "position": pd.array(seen, dtype="Int32"),
-        "reference": pd.array([reference], dtype="str").repeat(len(mean)),
+        "reference": pd.array(references, dtype="str"),
         "reference_iterate": pd.array(other, dtype="Int32"),
         "value": np.where(finite, mean, np.nan),
         "stderr": np.where(finite & np.isfinite(spread), spread, np.nan),

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
 from iclbench.files import load_arrays
-from iclbench.measures import rows_from_errors, similarity_of_errors, squared_errors
+from iclbench.measures import directions, mean_cosines, rows_from_errors, squared_errors
 from iclbench.method import Method
 from iclbench.models.trained import TrainedModel
 from iclbench.records import FAMILIES, collect_provenance, left_out, make_rows, write
@@ -94,26 +95,31 @@ def _similarities(
     job: Job, runs: list[Run], outputs: torch.Tensor, of: str
 ) -> Iterator[pd.DataFrame]:
     compared = [run for run in runs if run.family != "reference"]
+    # Rows have one seed, that of the first; so the second is a method that has none.
+    seconds = [run for run in compared if run.family != "trained"]
+    depths = np.concatenate([run.iterates for run in seconds] or [[]])
+    names = np.repeat([run.method for run in seconds], [len(run.iterates) for run in seconds])
+    metric, subtracted = "prediction_similarity", 0.0
     if of == "errors":
-        metric, residuals = "similarity", [run.predictions.double() - outputs for run in compared]
-    else:
-        metric, residuals = "prediction_similarity", [run.predictions for run in compared]
-    for place, first in enumerate(compared):
-        for second, others in zip(compared[:place], residuals, strict=False):
-            # Rows have one seed, that of the first; so the second is a method that has none.
-            if second.family == "trained":
-                continue
-            mean, stderr = similarity_of_errors(residuals[place], others)
-            yield make_rows(
-                _labels(job, first.method, first.family, first.seed),
-                metric=metric,
-                iterate=[[depth] for depth in first.iterates],
-                reference=second.method,
-                reference_iterate=list(second.iterates),
-                value=mean.numpy(),
-                stderr=stderr.numpy(),
-                n=len(outputs),
-            )
+        metric, subtracted = "similarity", outputs
+    residuals = torch.cat([run.predictions.double() - subtracted for run in compared])
+    ways = directions(residuals)
+    mean, stderr = mean_cosines(ways, ways[:, : len(depths)])
+    at = 0
+    for run in compared:
+        rows = slice(at, at + len(run.iterates))
+        before = slice(min(at, len(depths)))
+        at = rows.stop
+        yield make_rows(
+            _labels(job, run.method, run.family, run.seed),
+            metric=metric,
+            iterate=np.asarray(run.iterates)[:, None],
+            reference=names[before],
+            reference_iterate=depths[before],
+            value=mean[rows, before].numpy(),
+            stderr=stderr[rows, before].numpy(),
+            n=len(outputs),
+        )
 
 
 def _labels(job: Job, method: str, family: str, seed: int) -> dict[str, Any]:
