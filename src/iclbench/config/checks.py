@@ -34,8 +34,8 @@ def clashes(rooms: dict[str, dict[str, Any]], root: Path) -> Iterator[Fault]:
                 yield Fault(file, f"variants.{name}", message)
             elif name in variants and not _is_same(name, variants[name][1], settings):
                 message = (
-                    f"{name!r} is a variant in {variants[name][0]} with other settings or seeds; "
-                    "rename one, or make them the same, for it to be trained once"
+                    f"{name!r} is a variant in {variants[name][0]} with other settings or seeds, "
+                    "those of the scale laid over; rename one, or make them the same"
                 )
                 yield Fault(file, f"variants.{name}", message)
             variants.setdefault(name, (file, settings))

@@ -37,7 +37,8 @@ class Looped(GPT2):
         default=None,
         ge=1,
         le=1000,
-        description="terms of Neumann's series in the implicit gradient; null: unrolled",
+        description="how many of the last loops are differentiated, at a fixed point the terms of "
+        "Neumann's series in the implicit gradient; null: all",
     )
 
     @override

@@ -57,7 +57,7 @@ def mapped(
         asked["last"] = True
 
     def of_seed(state: State, inputs: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
-        # No two of a network's parameters are one tensor; to look for such takes half a millisecond.
+        # No two parameters of a network are one tensor; to look for such takes half a millisecond.
         found = torch.func.functional_call(
             network, state, (inputs, outputs), asked, tie_weights=False
         )

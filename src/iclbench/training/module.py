@@ -86,9 +86,12 @@ class Ensemble(pl.LightningModule):
     def stop_if_all_diverged(self) -> None:
         """Raise ``TrainingDivergedError`` if no seed is left that is finite."""
         if bool((self.diverged >= 0).all()):
+            rates = f"learning_rate ({self.plan.learning_rate})"
+            if self.plan.muon is not None:
+                rates = f"muon.learning_rate ({self.plan.muon.learning_rate}), {rates}"
             raise TrainingDivergedError(
                 f"every seed has met a number that is infinite or none, first at step "
-                f"{int(self.diverged.min())}; lower learning_rate ({self.plan.learning_rate}) or "
+                f"{int(self.diverged.min())}; lower {rates} or "
                 f"gradient_clip ({self.plan.gradient_clip})"
             )
 
@@ -142,12 +145,12 @@ def _matrices_first(state: State) -> tuple[State, list[Matrices]]:
     for name, tensor in state.items():
         if is_hidden_matrix(name, tensor.shape[1:]):
             by_shape.setdefault((tensor.shape[-2], tensor.shape[-1]), []).append(name)
-    names = [name for some in by_shape.values() for name in some]
+    names = dict.fromkeys(name for some in by_shape.values() for name in some)
     matrices: list[Matrices] = []
     for (m, n), some in by_shape.items():
         count = sum(state[name][0].numel() for name in some) // (m * n)
         matrices.append(Matrices(matrices[-1].end if matrices else 0, count, (m, n)))
-    ordered = [*names, *(name for name in state if name not in set(names))]
+    ordered = [*names, *(name for name in state if name not in names)]
     return {name: state[name] for name in ordered}, matrices
 
 

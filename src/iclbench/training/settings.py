@@ -29,7 +29,7 @@ class Muon(Settings):
         gt=0,
         le=10,
         description="Muon's step size, at its largest: about how far a singular value of a matrix "
-        "moves",
+        "of m rows and n columns moves, times sqrt(m / n) where m > n",
     )
     momentum: float = Field(default=0.95, ge=0, lt=1, description="of the average of gradients")
 
@@ -42,8 +42,8 @@ class Training(Settings):
     learning_rate: float = Field(gt=0, le=10, description="Adam's step size, at its largest")
     muon: Muon | None = Field(
         default=None,
-        description="trains the matrices of blocks by Muon and only the rest by Adam, which takes "
-        "a fraction of the steps; null: Adam for all, as the papers have it",
+        description="trains the matrices of blocks by Muon and only the rest by Adam, which often "
+        "takes fewer steps; null: Adam for all, as the papers have it",
     )
     schedule: Literal["constant", "linear", "cosine"] = Field(
         default="constant", description="how learning rates fall, to zero, after the warm-up"

@@ -89,8 +89,8 @@ class LoopedTraining(Measurement):
     ``test_best``, the n with the least loss on fresh prompts.
 
     * ``looped``: a transformer of one block in a loop, all weights trained;
-    * ``equilibrium``: the same with the gradient of the implicit function theorem, as of a fixed
-      point;
+    * ``equilibrium``: the same with the gradient of the last ``terms`` loops, which at a fixed
+      point is that of the implicit function theorem;
     * ``step_size``: gradient descent on the prompt's mean squared error from 0, in n loops; the
       step size, its only parameter, minimises the training loss at N.
 
