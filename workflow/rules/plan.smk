@@ -54,6 +54,11 @@ wildcard_constraints:
 
 
 onstart:
+    # Each time that Snakemake has looked for jobs to start it looks again a second later, and again
+    # after each of these looks, so that hundreds of jobs take a fifth of a core. All this is for the
+    # limit to jobs a second, which jobs of this machine need not.
+    if workflow.local_exec:
+        workflow.scheduler.job_rate_limiter = None
     # Jobs of this machine and of this Python fork from one process that has loaded what they need.
     if workflow.local_exec and not workflow.deployment_settings.deployment_method:
         start(SOURCES)
