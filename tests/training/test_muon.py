@@ -1,6 +1,5 @@
 """Muon beside Adam, against a loop over matrices that goes through their singular values."""
 
-import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
@@ -13,9 +12,7 @@ from iclbench.registry import find, locations
 from iclbench.streams import torch_seed
 from iclbench.tasks.regression.linear import LinearRegression
 from iclbench.training import data
-from iclbench.training import train as training_module
-from iclbench.training.ensembles import initialised
-from iclbench.training.module import Ensemble, is_hidden_matrix
+from iclbench.training.module import is_hidden_matrix
 from iclbench.training.muon import orthogonalised
 from iclbench.training.settings import Training
 from iclbench.training.train import train
@@ -113,37 +110,6 @@ def test_blocks_are_trained_by_muon_and_the_rest_by_adam(tmp_path, model, count)
     assert_same({name: tensor[0] for name, tensor in result.state.items()}, named)
 
 
-@pytest.mark.parametrize("model", [SMALL, Paired(kind="paired", layers=2)], ids=["gpt2", "paired"])
-def test_an_ensemble_is_its_seeds_trained_apart_with_muon(tmp_path, model):
-    training = plan(gradient_clip=0.5)
-    together = run(tmp_path / "together", model, training)
-    for place, seed in ((2, 2), (0, 0)):
-        alone = run(tmp_path / str(seed), model, training, seeds=[seed])
-        row = {name: tensor[[place]] for name, tensor in together.state.items()}
-        assert_same(row, alone.state, rtol=1e-6, atol=1e-9)
-
-
-def test_a_run_with_muon_resumes_to_the_same_numbers(tmp_path):
-    whole = run(tmp_path, checkpoint_every=10)
-    again = run(tmp_path, checkpoint_every=1000)
-    assert_same(again.state, whole.state, rtol=0, atol=0)
-
-
-def test_a_seed_that_diverges_leaves_the_others_alone_with_muon(tmp_path, monkeypatch):
-    good = run(tmp_path / "good")
-
-    def with_infinity(*arguments):
-        for step, (inputs, outputs) in enumerate(data.batches(*arguments)):
-            outputs[1] = np.where(step == 14, np.inf, outputs[1])
-            yield inputs, outputs
-
-    monkeypatch.setattr(training_module, "batches", with_infinity)
-    bad = run(tmp_path / "bad")
-    assert bad.diverged == {1: 14}
-    for name, tensor in good.state.items():
-        assert torch.equal(tensor[[0, 2]], bad.state[name][[0, 2]])
-
-
 def test_without_a_matrix_all_is_trained_by_adam(tmp_path):
     model, task = Paired(kind="paired", value="labels"), LinearRegression(kind="linear", dim=1)
     with_muon = run(tmp_path / "a", model, task=task)
@@ -158,25 +124,6 @@ def test_models_say_whether_they_have_matrices_in_blocks(kind):
         network = found(kind=kind).build(4, 4 if kind.endswith(("only", "attention")) else 1, 5)
         hidden = [is_hidden_matrix(name, p.shape) for name, p in network.named_parameters()]
         assert any(hidden) == found.has_blocks
-
-
-def test_gradients_are_clipped_a_seed_and_a_probe_at_a_time_with_muon():
-    state = initialised(SMALL, 3, 1, LENGTH, ("a",), [0, 1])
-    ensemble = Ensemble(state, lambda *_: torch.zeros(0), plan(gradient_clip=2.0), "f")
-    gradient = torch.randn_like(ensemble.rows)
-    ensemble.rows.grad = gradient.clone()
-    ensemble.on_before_optimizer_step(torch.optim.Adam([ensemble.rows]))
-    clipped = ensemble.rows.grad.clone()
-    norms = {}
-    for source, into in ((gradient, "before"), (clipped, "after")):
-        ensemble.rows.data = source
-        for name, part in ensemble.state().items():
-            owner = name.split(".")[1] if name.startswith("probes") else "transformer"
-            norms[owner, into] = norms.get((owner, into), 0) + part.flatten(1).square().sum(1)
-    assert {owner for owner, _ in norms} == {"transformer", "0"}
-    for owner in ("transformer", "0"):
-        expected = norms[owner, "before"].sqrt().clamp_max(2.0)
-        torch.testing.assert_close(norms[owner, "after"].sqrt(), expected)
 
 
 def test_a_model_without_blocks_refuses_muon():

@@ -7,7 +7,7 @@ from itertools import pairwise
 from math import log
 from typing import Literal, NamedTuple
 
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 from typing_extensions import override
 
@@ -15,8 +15,7 @@ from iclbench.attention.kernels import Kernel
 from iclbench.lazy import torch
 from iclbench.method import Method
 from iclbench.solvers.held_out import Evaluation, HeldOut, kappa, products
-from iclbench.solvers.kernel_ridge import TOLERANCE, cholesky, factorise
-from iclbench.solvers.prefix_spectrum import spectrum
+from iclbench.solvers.kernel_ridge import cholesky, factorise
 
 FLAT = 1e-2
 """The change of the objective per e-fold below which tuning has finished."""
@@ -136,51 +135,22 @@ class Bilevel(Method):
     def _refit(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         tuning = self.tune(x, y)
         h = torch.stack((tuning.log_penalty, tuning.log_scale), dim=-1)[list(self.iterates)]
-        fit = self._fit_in_features if self.kernel.kind == "linear" else self._fit
-        predictions, is_regular = fit(h, x, y)
-        for t in (~is_regular).any(0).any(0).nonzero().flatten().tolist():
-            rest = ~is_regular[..., t]
-            z = products(self.kernel, x[:, : t + 1], x[:, : t + 1])
-            K = kappa(self.kernel, h[..., t, :], z).expand(*rest.shape, -1, -1)
-            seen = y[:, : t + 1].expand(len(h), -1, -1, -1)
-            robust = factorise(K[rest], seen[rest], h[..., t, :1, None].exp()[rest])
-            predictions[:, :, t][rest] = robust[:, t]
-        return predictions
-
-    def _fit(
-        self,
-        h: Float[torch.Tensor, "iterate batch time 2"],
-        x: Float[torch.Tensor, "batch time p"],
-        y: Float[torch.Tensor, "batch time q"],
-    ) -> tuple[
-        Float[torch.Tensor, "iterate batch time q"], Bool[torch.Tensor, "iterate batch time"]
-    ]:
-        """Return the predictions of fits of all pairs seen, and whether K + lambda I is regular."""
         z = products(self.kernel, x, x)
-        predictions = y.new_zeros(len(h), *y.shape)
-        is_regular = torch.ones_like(h[..., 0], dtype=torch.bool)
+        outputs = y.expand(len(h), *y.shape)
+        predictions = outputs.new_zeros(outputs.shape)
         for t in range(1, x.shape[1]):
-            K = kappa(self.kernel, h[..., t, :], z[:, : t + 1, :t])
-            hessian, query = K.split((t, 1), dim=-2)
-            hessian.diagonal(dim1=-2, dim2=-1).add_(h[..., t, :1].exp())
-            factor, is_regular[..., t] = cholesky(hessian)
-            predictions[:, :, t] = (query @ torch.cholesky_solve(y[:, :t], factor)).squeeze(-2)
-        return predictions, is_regular
-
-    def _fit_in_features(
-        self,
-        h: Float[torch.Tensor, "iterate batch time 2"],
-        x: Float[torch.Tensor, "batch time p"],
-        y: Float[torch.Tensor, "batch time q"],
-    ) -> tuple[
-        Float[torch.Tensor, "iterate batch time q"], Bool[torch.Tensor, "iterate batch time"]
-    ]:
-        """Return the same of the linear kernel, from the eigenbasis of the inputs' moments."""
-        values, query, target = spectrum(self.kernel.scale**0.5 * x, y)
-        penalty = h[..., :1].exp()
-        weights = query / (values + penalty)
-        is_regular = penalty > TOLERANCE * values[..., -1:]
-        return torch.einsum("kbtp,btpq->kbtq", weights, target), is_regular.squeeze(-1)
+            K = kappa(self.kernel, h[..., t, :], z[:, : t + 1, : t + 1])
+            K = K.expand(*h.shape[:2], -1, -1)
+            penalty = h[..., t, :1, None].exp()
+            identity = torch.eye(t, dtype=y.dtype, device=y.device)
+            factor, regular = cholesky(K[..., :t, :t] + penalty * identity)
+            weights = torch.cholesky_solve(y[:, :t], factor)
+            predictions[:, :, t] = (K[..., t:, :t] @ weights).squeeze(-2)
+            if not regular.all():
+                rest = ~regular
+                robust = factorise(K[rest], outputs[rest][:, : t + 1], penalty[rest])
+                predictions[:, :, t][rest] = robust[:, t]
+        return predictions
 
     def tune(
         self,
@@ -196,7 +166,7 @@ class Bilevel(Method):
         x, y = inputs.double(), outputs.double()
         time = x.shape[1]
         # Prefixes are solved at the size of the longest: a few sizes halve the work.
-        ends = sorted({max(first, -(-time * part // 6)) for part in range(7)})
+        ends = sorted({max(first, -(-time * part // 4)) for part in range(5)})
         parts = [
             self._tune(HeldOut(self.kernel, x[:, :end], y[:, :end], start))
             for start, end in pairwise(ends)

@@ -13,9 +13,6 @@ from iclbench.method import Method
 from iclbench.solvers.prefix_iterations import Iterations
 from iclbench.solvers.prefixes import reciprocal
 
-NUMBERS = 2**18
-"""How many numbers the matrices of the prefixes iterated together hold: about a cache."""
-
 
 class CyclicKaczmarz(Method):
     """Sweeps over the pairs s = 0 … t-1 of each prefix, in this order, from W = 0.
@@ -43,44 +40,18 @@ class CyclicKaczmarz(Method):
         inputs: Float[torch.Tensor, "batch time p"],
         outputs: Float[torch.Tensor, "batch time q"],
     ) -> Float[torch.Tensor, "iterate batch time q"]:
-        size = max(1, NUMBERS // (inputs.shape[1] * inputs.shape[2] ** 2))
-        parts = zip(inputs.split(size), outputs.split(size), strict=True)
-        return torch.cat([self._iterate(*part) for part in parts], dim=1)
-
-    def _iterate(
-        self,
-        inputs: Float[torch.Tensor, "batch time p"],
-        outputs: Float[torch.Tensor, "batch time q"],
-    ) -> Float[torch.Tensor, "iterate batch time q"]:
-        moves, first = _sweeps(inputs, outputs)
-        queries = inputs.unsqueeze(-2)
-        weights = torch.zeros_like(first)
+        # With prompts innermost and prefixes outermost a row updates all prefixes that hold it
+        # in contiguous memory.
+        x, y = (pairs.permute(1, 2, 0).contiguous() for pairs in (inputs, outputs))
+        step = x * reciprocal(x.square().sum(1, keepdim=True))
+        weights = x.new_zeros(x.shape[0], y.shape[1], *x.shape[1:])
         predictions = []
         for sweep in range(self.sweeps[-1] + 1):
             if sweep in self.sweeps:
-                predictions.append((queries @ weights).squeeze(-2))
-            weights = first + moves @ weights
+                predictions.append((weights * x.unsqueeze(1)).sum(2).permute(2, 0, 1))
+            if sweep < self.sweeps[-1]:
+                for s in range(len(x) - 1):
+                    holding = weights[s + 1 :]
+                    residual = y[s] - (holding * x[s]).sum(2)
+                    holding.addcmul_(residual.unsqueeze(2), step[s])
         return torch.stack(predictions)
-
-
-def _sweeps(
-    inputs: Float[torch.Tensor, "batch time p"], outputs: Float[torch.Tensor, "batch time q"]
-) -> tuple[Float[torch.Tensor, "batch time p p"], Float[torch.Tensor, "batch time p q"]]:
-    """Return A_t and B_t of every prefix, of which a sweep makes A_t w + B_t from w = W^T.
-
-    The pair of the prefix's end comes last: A_{t+1} = (I - x_t x_t^T / |x_t|^2) A_t, and B_t is
-    where a sweep from zero ends.
-    """
-    p, q = inputs.shape[-1], outputs.shape[-1]
-    rows = inputs.unsqueeze(-2)
-    steps = (inputs * reciprocal(inputs.square().sum(-1, keepdim=True))).unsqueeze(-1)
-    targets = torch.nn.functional.pad(outputs, (p, 0)).unsqueeze(-2)
-    sweep = torch.eye(p, p + q, dtype=inputs.dtype, device=inputs.device).expand(
-        len(inputs), -1, -1
-    )
-    sweeps = [sweep]
-    for t in range(inputs.shape[1] - 1):
-        sweep = sweep + steps[:, t] * (targets[:, t] - rows[:, t] @ sweep)
-        sweeps.append(sweep)
-    moves, first = torch.stack(sweeps, dim=1).split((p, q), dim=-1)
-    return moves.contiguous(), first.contiguous()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from pydantic import Field
 from typing_extensions import override
 
@@ -13,9 +13,6 @@ from iclbench.method import Method
 from iclbench.solvers.prefix_iterations import Iterations
 from iclbench.solvers.prefixes import before, reciprocal
 from iclbench.streams import stream
-
-PREFIXES, WEIGHTS = 2**12, 2**16
-"""How many prefixes, and weights of theirs, are iterated at a time: about what a cache holds."""
 
 
 class RandomisedKaczmarz(Method):
@@ -46,49 +43,23 @@ class RandomisedKaczmarz(Method):
         inputs: Float[torch.Tensor, "batch time p"],
         outputs: Float[torch.Tensor, "batch time q"],
     ) -> Float[torch.Tensor, "iterate batch time q"]:
-        _, time, p = inputs.shape
-        size = max(1, min(PREFIXES, WEIGHTS // (p * outputs.shape[-1])) // time)
-        parts = zip(inputs.split(size), outputs.split(size), strict=True)
-        return torch.cat([self._iterate(*part) for part in parts], dim=1)
-
-    def _iterate(
-        self,
-        inputs: Float[torch.Tensor, "batch time p"],
-        outputs: Float[torch.Tensor, "batch time q"],
-    ) -> Float[torch.Tensor, "iterate batch time q"]:
-        p, q = inputs.shape[-1], outputs.shape[-1]
-        inverse = reciprocal(inputs.square().sum(-1, keepdim=True))
-        pairs = torch.cat((inputs, outputs, inverse), dim=-1).flatten(0, 1)
-        pairs = torch.nn.functional.pad(pairs, (0, 0, 0, 1))  # what an empty prefix draws
-        drawn = self._drawn(inputs)
-        # With prefixes innermost a step is a few operations on contiguous memory.
-        query = inputs.flatten(0, 1).T.contiguous()
-        weights = query.new_zeros(q, *query.shape)
+        squares = inputs.square().sum(-1)
+        cumulative = squares.cumsum(1)
+        total = before(squares.unsqueeze(-1)).squeeze(-1)
+        step = inputs * reciprocal(squares).unsqueeze(-1)
+        batch = torch.arange(len(inputs), device=inputs.device).unsqueeze(1)
+        time = torch.arange(inputs.shape[1], device=inputs.device)
+        weights = inputs.new_zeros(*outputs.shape, inputs.shape[2])
         predictions = []
+        uniform = stream(self.kind, self.seed).random(self.iterations[-1])
         for n in range(self.iterations[-1] + 1):
             if n in self.iterations:
-                predictions.append((weights * query).sum(1).T.unflatten(0, inputs.shape[:2]))
+                predictions.append((weights @ inputs.unsqueeze(-1)).squeeze(-1))
             if n < self.iterations[-1]:
-                x, y, step = pairs.index_select(0, drawn[n]).T.contiguous().split((p, q, 1))
-                residual = y - (weights * x).sum(1)
-                weights.addcmul_((step * residual).unsqueeze(1), x)
+                drawn = torch.searchsorted(cumulative, total * float(uniform[n]), right=True)
+                # Rounding may reach the end of the prefix, and the first prefix has no pair.
+                drawn = drawn.minimum(time - 1).clamp_min(0)
+                x, y = inputs[batch, drawn].unsqueeze(-1), outputs[batch, drawn]
+                residual = (y - (weights @ x).squeeze(-1)) * (time > 0).unsqueeze(-1)
+                weights = weights + residual.unsqueeze(-1) * step[batch, drawn].unsqueeze(-2)
         return torch.stack(predictions)
-
-    def _drawn(
-        self, inputs: Float[torch.Tensor, "batch time p"]
-    ) -> Int[torch.Tensor, "step prefix"]:
-        """Return the pairs that the prefixes of all prompts draw, counted through all prompts."""
-        batch, time, _ = inputs.shape
-        squares = inputs.square().sum(-1)
-        total = before(squares.unsqueeze(-1))
-        # Sorted numbers are found faster.
-        uniform, order = total.new_tensor(
-            stream(self.kind, self.seed).random(self.iterations[-1])
-        ).sort()
-        sought = (total * uniform).flatten(1)
-        drawn = torch.searchsorted(squares.cumsum(1), sought, right=True).unflatten(1, (time, -1))
-        # Rounding may reach the end of the prefix.
-        drawn = drawn.minimum(torch.arange(time, device=inputs.device).unsqueeze(-1) - 1)
-        drawn += torch.arange(0, batch * time, time, device=inputs.device)[:, None, None]
-        drawn[:, 0] = batch * time
-        return drawn.flatten(0, 1).T[order.argsort()]

@@ -104,21 +104,7 @@ def moduli(
         values, vectors = torch.linalg.eigh(torch.where(finite, K, 0.0))
         positive = (vectors * values.abs().unsqueeze(-2)) @ vectors.mT
         seen = positive[:, :t, :t] + penalty * torch.eye(t, dtype=gram.dtype, device=gram.device)
-        weights = torch.where(finite, _pseudo_inverse(seen) @ outputs[:, :t], torch.nan)
+        inverse = torch.linalg.pinv(seen, rtol=TOLERANCE, hermitian=True)
+        weights = torch.where(finite, inverse @ outputs[:, :t], torch.nan)
         predictions.append(positive[:, t:, :t] @ weights)
     return torch.cat(predictions, dim=1)
-
-
-def _pseudo_inverse(
-    matrices: Float[torch.Tensor, "batch n n"],
-) -> Float[torch.Tensor, "batch n n"]:
-    """Return the pseudo-inverse of K >= 0, where eigenvalues below 1e-12 of the largest are zero.
-
-    It is the inverse where the condition number is certainly below 1e6: the least eigenvalue is
-    above 1 / |K^{-1}|, the largest below tr K.
-    """
-    inverse, _ = torch.linalg.inv_ex(matrices)
-    condition = inverse.norm(dim=(-2, -1)) * matrices.diagonal(dim1=-2, dim2=-1).sum(-1)
-    rest = ~(condition < 1e6)
-    inverse[rest] = torch.linalg.pinv(matrices[rest], rtol=TOLERANCE, hermitian=True)
-    return inverse

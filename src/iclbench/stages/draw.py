@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,9 +22,5 @@ def draw_figure(plan: Path, figure: Path, rows: Sequence[Path]) -> None:
     settings = read_job(plan).settings
     draw = find("figures", settings["kind"])
     task = () if settings["task"] is None else (settings["task"],)
-    gc.disable()  # what a figure consists of lives until it is saved, and is searched in vain
-    try:
-        drawn, table = draw(read(rows), *task)
-        save(drawn, table, figure.with_suffix(""))
-    finally:
-        gc.enable()
+    drawn, table = draw(read(rows), *task)
+    save(drawn, table, figure.with_suffix(""))

@@ -95,6 +95,8 @@ def _similarities(
     job: Job, runs: list[Run], outputs: torch.Tensor, of: str
 ) -> Iterator[pd.DataFrame]:
     compared = [run for run in runs if run.family != "reference"]
+    if not compared:
+        return
     # Rows have one seed, that of the first; so the second is a method that has none.
     seconds = [run for run in compared if run.family != "trained"]
     depths = np.concatenate([run.iterates for run in seconds] or [[]])

@@ -31,7 +31,7 @@ class Muon(Settings):
         description="Muon's step size, at its largest: about how far a singular value of a matrix "
         "of m rows and n columns moves, times sqrt(m / n) where m > n",
     )
-    momentum: float = Field(default=0.95, ge=0, lt=1, description="of the average of gradients")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="of the average of gradients")
 
 
 class Training(Settings):

@@ -15,8 +15,7 @@ from iclbench.capabilities import Fact
 from iclbench.lazy import torch
 from iclbench.method import Method
 from iclbench.models.constructed.depths import DEPTHS, Depths, read_at
-from iclbench.models.constructed.layers import Head, attend_causally, blocks, causal_weights
-from iclbench.models.constructed.prefixes import SCORES
+from iclbench.models.constructed.layers import Head, attend_causally, blocks
 
 BLIND = -1e4
 """The score of the first token, whose pair does not exist: its weight exp(-1e4) is zero."""
@@ -74,23 +73,13 @@ class CausalKernelDescent(Method):
         inputs: Float[torch.Tensor, "batch time p"],
         outputs: Float[torch.Tensor, "batch time q"],
     ) -> Float[torch.Tensor, "iterate batch time q"]:
-        size = max(1, SCORES // inputs.shape[1] ** 2)
-        parts = zip(inputs.split(size), outputs.split(size), strict=True)
-        return torch.cat([self._descend(*part) for part in parts], dim=1)
-
-    def _descend(
-        self,
-        inputs: Float[torch.Tensor, "batch time p"],
-        outputs: Float[torch.Tensor, "batch time q"],
-    ) -> Float[torch.Tensor, "iterate batch time q"]:
         p, q = inputs.shape[-1], outputs.shape[-1]
         heads = descent_heads(self.attention, self.step, p, q, inputs)
-        tokens = descent_tokens(self.attention, inputs, outputs, BLIND)
-        weights, gate = causal_weights(tokens, heads), self._gate(inputs)
+        gate = self._gate(inputs)
         return read_at(
             self.depths,
-            tokens,
-            lambda tokens: attend_causally(tokens, heads, gate, weights),
+            descent_tokens(self.attention, inputs, outputs, BLIND),
+            lambda tokens: attend_causally(tokens, heads, gate),
             lambda tokens: tokens[..., -q:],
         )
 

@@ -15,6 +15,7 @@ from iclbench.attention.softmax import Softmax
 from iclbench.lazy import torch
 from iclbench.method import Method
 from iclbench.models.constructed.depths import DEPTHS, Depths, read_at
+from iclbench.models.constructed.layers import Head, attend_where, blocks
 from iclbench.models.constructed.prefixes import Prefixes, over_prefixes
 from iclbench.settings import Settings
 
@@ -32,21 +33,20 @@ class KernelHead(Settings):
         description="diagonal of G, one number a coordinate of x; all ones if left out",
     )
 
-    def weights(self, prefixes: Prefixes) -> Float[torch.Tensor, "prompt token token"]:
-        """Return the weights of all tokens' attention to the context, times the head's weight.
+    def matrix(self, like: Float[torch.Tensor, "p token"]) -> Float[torch.Tensor, "p token"]:
+        """Return B = C = G times the matrix that reads x from a token.
 
         Raises:
             ValueError: If there is not one number a coordinate of x.
         """
-        points = prefixes.inputs
-        if self.coordinates is not None:
-            if len(self.coordinates) != points.shape[-1]:
-                raise ValueError(
-                    f"coordinates: {len(self.coordinates)} numbers for inputs of dimension "
-                    f"{points.shape[-1]}; give one a coordinate"
-                )
-            points = points * points.new_tensor(self.coordinates)
-        return self.weight * self.attention.weights(points, points, prefixes.context)
+        if self.coordinates is None:
+            return like
+        if len(self.coordinates) != len(like):
+            raise ValueError(
+                f"coordinates: {len(self.coordinates)} numbers for inputs of dimension "
+                f"{len(like)}; give one a coordinate"
+            )
+        return torch.tensor(self.coordinates, dtype=like.dtype, device=like.device)[:, None] * like
 
 
 class FunctionalGD(Method):
@@ -86,19 +86,33 @@ class FunctionalGD(Method):
         return over_prefixes(inputs, outputs, self._descend)
 
     def _descend(self, prefixes: Prefixes) -> Float[torch.Tensor, "iterate prompt q"]:
-        # No head writes x: queries and keys, and so weights, are the same in every layer.
-        weights = torch.stack([head.weights(prefixes) for head in self.heads]).sum(0)
-        weights *= _stable_step(weights, prefixes) if self.step == "stable" else self.step
+        tokens = torch.cat((prefixes.inputs, prefixes.labels), dim=-1)
+        read = blocks(tokens, x=prefixes.inputs.shape[-1], y=prefixes.labels.shape[-1])
+        eta = self._stable_step(prefixes) if self.step == "stable" else self.step
+        heads = [
+            Head(
+                attention=head.attention,
+                query=head.matrix(read["x"]),
+                key=head.matrix(read["x"]),
+                value=read["y"],
+                output=-eta * head.weight * read["y"].mT,
+            )
+            for head in self.heads
+        ]
         return read_at(
             self.depths,
-            prefixes.labels,
-            lambda labels: torch.baddbmm(labels, weights, labels, alpha=-1),
-            lambda labels: -prefixes.at_query(labels),
+            tokens,
+            lambda tokens: attend_where(tokens, heads, prefixes.context),
+            lambda tokens: -prefixes.at_query(tokens) @ read["y"].mT,
         )
 
-
-def _stable_step(
-    weights: Float[torch.Tensor, "prompt token token"], prefixes: Prefixes
-) -> Float[torch.Tensor, "prompt 1 1"]:
-    bound = (weights.abs().sum(-1, keepdim=True) * prefixes.context.mT).amax(1, keepdim=True)
-    return torch.where(bound > 0, 1 / bound, 0)
+    def _stable_step(self, prefixes: Prefixes) -> Float[torch.Tensor, "prompt 1 1"]:
+        inputs = prefixes.inputs
+        identity = torch.eye(inputs.shape[-1], dtype=inputs.dtype, device=inputs.device)
+        among = prefixes.context & prefixes.context.mT
+        kernel = torch.zeros_like(among, dtype=inputs.dtype)
+        for head in self.heads:
+            points = inputs @ head.matrix(identity).mT
+            kernel = kernel + head.weight * head.attention.weights(points, points, among)
+        bound = kernel.abs().sum(-1).amax(-1)
+        return torch.where(bound > 0, 1 / bound, 0)[:, None, None]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from jaxtyping import Bool, Float
 
-from iclbench.attention.weighted import Weighted, causal_mask
+from iclbench.attention.weighted import Weighted
 from iclbench.lazy import torch
 
 
@@ -54,42 +54,20 @@ def attend_where(
     return updates
 
 
-def causal_weights(
-    tokens: Float[torch.Tensor, "prompt time width"], heads: Sequence[Head]
-) -> list[Float[torch.Tensor, "prompt time time"]]:
-    """Return a_ts of every head."""
-    mask = causal_mask(tokens.shape[-2], device=tokens.device)
-    return [
-        head.attention.weights(tokens @ head.query.mT, tokens @ head.key.mT, mask) for head in heads
-    ]
-
-
 def attend_causally(
     tokens: Float[torch.Tensor, "prompt time width"],
     heads: Sequence[Head],
     gate: Float[torch.Tensor, "prompt time 1"],
-    weights: Sequence[Float[torch.Tensor, "prompt time time"]] | None = None,
 ) -> Float[torch.Tensor, "prompt time width"]:
     """Return z_t + sum_h W_O^h sum_{s<=t} a_ts^h g_s W_V^h z_s, with a gate g_s on values.
 
     A token that overflowed makes itself and later ones NaN, never earlier ones (as 0 times inf).
-
-    Args:
-        tokens: z.
-        heads: The heads.
-        gate: g.
-        weights: a, where they are known: no head writes what the queries and keys of a layer read,
-            and so they are those of the layer before.
     """
     alive = tokens.isfinite().all(-1, keepdim=True).cumprod(-2).bool()
     safe = torch.where(alive, tokens, 0)
     updates = safe
-    for place, head in enumerate(heads):
+    for head in heads:
         values = gate * (safe @ head.value.mT)
-        attended = (
-            head.attention.attend(safe @ head.query.mT, safe @ head.key.mT, values)
-            if weights is None
-            else weights[place] @ values
-        )
+        attended = head.attention.attend(safe @ head.query.mT, safe @ head.key.mT, values)
         updates = updates + attended @ head.output.mT
     return torch.where(alive, updates, torch.nan)

@@ -8,9 +8,11 @@ from jaxtyping import Float
 from pydantic import Field
 from typing_extensions import override
 
+from iclbench.attention.relu import Relu
 from iclbench.lazy import torch
 from iclbench.method import Method
 from iclbench.models.constructed.depths import DEPTHS, Depths, read_at
+from iclbench.models.constructed.layers import Head, attend_where, blocks
 from iclbench.models.constructed.prefixes import Prefixes, over_prefixes
 
 
@@ -53,37 +55,36 @@ class Newton(Method):
         return over_prefixes(inputs, outputs, self._iterate)
 
     def _iterate(self, prefixes: Prefixes) -> Float[torch.Tensor, "iterate prompt q"]:
-        # Tokens are (M_k x; x; y; prediction). No layer writes x and y, so M_k x stands alone.
-        x, y, is_context = prefixes.inputs, prefixes.labels, prefixes.context.mT
-        context = torch.where(is_context, x, 0)
-        query = prefixes.at_query(x)[:, None]
+        x, y = prefixes.inputs, prefixes.labels
+        p, q = x.shape[-1], y.shape[-1]
+        tokens = torch.cat((torch.zeros_like(x), x, y, torch.zeros_like(y)), dim=-1)
+        read = blocks(tokens, moved=p, x=p, y=q, prediction=q)
+        moved = read["moved"]
+        doubling = torch.cat((moved, -moved))
 
-        def layer(moved: torch.Tensor) -> torch.Tensor:
-            keys = torch.where(is_context, moved, 0)
-            moved = _attend(moved, -x / 2, keys, keys)
-            return moved + moved.relu() - (-moved).relu()
+        read_in = _signed(self._alpha(prefixes) * read["x"], read["x"], read["x"], moved.mT)
+        newton = _signed(-read["x"] / 2, moved, moved, moved.mT)
+        read_out = _signed(read["x"], moved, read["y"], read["prediction"].mT)
 
-        def predict(moved: torch.Tensor) -> torch.Tensor:
-            keys = torch.where(is_context, moved, 0)
-            return _attend(torch.zeros_like(y[:, :1]), query, keys, y).squeeze(1)
+        def layer(tokens: torch.Tensor) -> torch.Tensor:
+            tokens = attend_where(tokens, newton, prefixes.context)
+            return tokens + (tokens @ doubling.mT).relu() @ doubling
 
-        read_in = _attend(torch.zeros_like(x), self._alpha(context) * x, context, context)
-        return read_at(self.depths, read_in, layer, predict)
+        def predict(tokens: torch.Tensor) -> torch.Tensor:
+            return prefixes.at_query(attend_where(tokens, read_out, prefixes.context))[:, -q:]
 
-    def _alpha(
-        self, context: Float[torch.Tensor, "prompt token p"]
-    ) -> Float[torch.Tensor, "prompt 1 1"]:
+        return read_at(self.depths, attend_where(tokens, read_in, prefixes.context), layer, predict)
+
+    def _alpha(self, prefixes: Prefixes) -> Float[torch.Tensor, "prompt 1 1"]:
+        context = torch.where(prefixes.context.mT, prefixes.inputs, 0)
         S = context.mT @ context
-        norm = torch.linalg.matrix_norm(S @ S, keepdim=True)
-        return torch.where(norm > 0, self.initial / norm, 0)
+        norm = torch.linalg.matrix_norm(S @ S)
+        return torch.where(norm > 0, self.initial / norm, 0)[:, None, None]
 
 
-def _attend(
-    block: Float[torch.Tensor, "prompt token v"],
-    query: Float[torch.Tensor, "prompt token p"],
-    key: Float[torch.Tensor, "prompt context p"],
-    value: Float[torch.Tensor, "prompt context v"],
-) -> Float[torch.Tensor, "prompt token v"]:
-    """Return what two heads of ReLU attention, whose queries and values differ in sign, write."""
-    scores = query @ key.mT
-    return block + scores.relu() @ value - (-scores).relu() @ value
+def _signed(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, output: torch.Tensor
+) -> list[Head]:
+    """Return the two ReLU heads that are linear attention: z = max(0, z) - max(0, -z)."""
+    relu = Relu(kind="relu")
+    return [Head(relu, sign * query, key, sign * value, output) for sign in (1, -1)]

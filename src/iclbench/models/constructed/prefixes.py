@@ -13,8 +13,8 @@ from jaxtyping import Bool, Float, Int
 
 from iclbench.lazy import torch
 
-SCORES = 2**18
-"""How many attention weights a piece may hold: 2 MiB in float64, about what a cache holds."""
+SCORES = 2**19
+"""How many attention weights a piece may hold: 4 MiB in float64, about what a cache holds."""
 
 
 @dataclass(frozen=True)

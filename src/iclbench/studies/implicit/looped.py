@@ -33,7 +33,7 @@ TRAINING = Training(
     steps=1000,
     batch=64,
     learning_rate=3e-3,
-    muon=Muon(learning_rate=0.02, momentum=0.9),
+    muon=Muon(learning_rate=0.02),
     schedule="cosine",
     warmup=0.1,
     gradient_clip=1.0,
