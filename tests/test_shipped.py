@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from one_seed import one_seed
 
 from iclbench.capabilities import why_not
 from iclbench.config.reading import read_config
@@ -61,7 +62,9 @@ def predictor(path, task):
         return method.predict, len(method.iterates)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = method.build(task.family.input_dim, task.family.output_dim, task.length)
+        network = one_seed(
+            method.build(task.family.input_dim, task.family.output_dim, task.length)
+        )
     return network.double().requires_grad_(False), len(method.iterates)
 
 

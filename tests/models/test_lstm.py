@@ -1,11 +1,12 @@
 import pytest
 import torch
+from one_seed import one_seed
 
 from iclbench.models.layouts import interleaved
 from iclbench.models.lstm import LSTM
 from iclbench.streams import stream
 from iclbench.tasks.regression.linear import LinearRegression
-from iclbench.training.ensembles import initialised, mapped
+from iclbench.training.ensembles import initialised, predictions_of
 
 B, T, P, WIDTH = 3, 6, 4, 5
 
@@ -16,7 +17,7 @@ def lstm(**options):
 
 def built(model, seed=0):
     torch.manual_seed(seed)
-    return model.build(P, 1, T).double()
+    return one_seed(model.build(P, 1, T)).double()
 
 
 def prompt(seed=0, batch=B):
@@ -31,11 +32,11 @@ def states_of_torch(network):
     theirs = torch.nn.LSTM(WIDTH, WIDTH, layers, batch_first=True, dtype=torch.double)
     with torch.no_grad():
         for number, block in enumerate(network.blocks):
-            getattr(theirs, f"weight_ih_l{number}").copy_(block.feed.weight)
-            getattr(theirs, f"bias_ih_l{number}").copy_(block.feed.bias)
-            getattr(theirs, f"weight_hh_l{number}").copy_(block.recur.weight)
+            getattr(theirs, f"weight_ih_l{number}").copy_(block.feed.weight[0])
+            getattr(theirs, f"bias_ih_l{number}").copy_(block.feed.bias[0])
+            getattr(theirs, f"weight_hh_l{number}").copy_(block.recur.weight[0])
             getattr(theirs, f"bias_hh_l{number}").zero_()
-    return lambda tokens: theirs(network.read_in(tokens))[0][:, ::2]
+    return lambda tokens: theirs(network.read_in(tokens[None])[0])[0][:, ::2]
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
@@ -43,7 +44,7 @@ def test_it_is_the_lstm_of_torch(layers):
     network = built(lstm(layers=layers))
     inputs, outputs = prompt()
     states = states_of_torch(network)(interleaved(inputs, outputs))
-    torch.testing.assert_close(network(inputs, outputs)[-1], network.readout(states))
+    torch.testing.assert_close(network(inputs, outputs)[-1], network.readout(states[None])[0])
 
 
 def test_a_probe_reads_the_network_cut_off_after_its_layer():
@@ -53,7 +54,8 @@ def test_a_probe_reads_the_network_cut_off_after_its_layer():
     for layer in (2, 1):
         del network.blocks[layer]
         states = states_of_torch(network)(interleaved(inputs, outputs))
-        torch.testing.assert_close(predictions[layer - 1], network.probes[layer - 1](states))
+        expected = network.probes[layer - 1](states[None])[0]
+        torch.testing.assert_close(predictions[layer - 1], expected)
 
 
 def test_the_future_changes_nothing():
@@ -85,7 +87,7 @@ def test_the_network_does_not_feel_its_probes():
 
 
 def test_seeds_are_trained_side_by_side_as_each_alone():
-    """Two seeds under vmap learn two prompts by heart, by the steps that each takes alone."""
+    """Two seeds learn two prompts by heart, by the steps that each takes alone."""
     model, seeds = lstm(width=8, layers=2), (0, 1)
     task = LinearRegression(kind="linear", dim=P)
     together = {
@@ -94,8 +96,8 @@ def test_seeds_are_trained_side_by_side_as_each_alone():
     }
     networks = [built(model) for _ in seeds]
     for number, network in enumerate(networks):
-        network.load_state_dict({name: rows[number] for name, rows in together.items()})
-    predictions = mapped(model, P, 1, T)
+        network.load_state_dict({name: rows[number, None] for name, rows in together.items()})
+    predictions = predictions_of(model, P, 1, T)
     optimisers = [
         torch.optim.SGD(list(parameters), lr=0.3)
         for parameters in (together.values(), *(network.parameters() for network in networks))

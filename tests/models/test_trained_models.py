@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+from one_seed import one_seed
 from pydantic import ValidationError
 
 from iclbench.models.attention_only import AttentionOnly
@@ -74,7 +75,7 @@ def name(value):
 
 def built(model, q=P, seed=0):
     torch.manual_seed(seed)
-    return model.build(P, q, T).double()
+    return one_seed(model.build(P, q, T)).double()
 
 
 def prompt(q=P, seed=0):
@@ -201,7 +202,7 @@ def test_positional_weights_multiply_the_linear_ones():
 
     def head(linear, x, h):
         part = slice(h * P, (h + 1) * P)
-        return x @ linear.weight[part].mT + linear.bias[part]
+        return x @ linear.weight[0, part].mT + linear.bias[0, part]
 
     for b in range(B):
         for t in range(T):
@@ -210,10 +211,10 @@ def test_positional_weights_multiply_the_linear_ones():
                 q, k, v = (
                     head(f, inputs[b, : t + 1], h) for f in (block.query, block.key, block.value)
                 )
-                qp, kp = (head(f, positions[: t + 1], h) for f in (block.query, block.key))
+                qp, kp = (head(f, positions[0, : t + 1], h) for f in (block.query, block.key))
                 weights = (k @ q[t]) / math.sqrt(P) * torch.softmax(kp @ qp[t] / math.sqrt(P), 0)
                 total = total + weights @ v
-            expected = network.readout(block.norm(block.mix(total)))
+            expected = network.readout(block.norm(block.mix(total[None, None])))[0, 0]
             torch.testing.assert_close(network(inputs, outputs)[0, b, t], expected)
 
 
@@ -262,10 +263,10 @@ def test_block_values_are_dense_values_with_zeros(context):
         for one, other in zip(block.blocks, dense.blocks, strict=True):
             for part in (other.query, other.key, other.value):
                 part.zero_()
-            other.query[:, :P, :P] = one.query
-            other.key[:, :P, :P] = one.key
-            other.value[:, :P, :P] = one.value_inputs
-            other.value[:, P:, P:] = one.value_labels
+            other.query[..., :P, :P] = one.query
+            other.key[..., :P, :P] = one.key
+            other.value[..., :P, :P] = one.value_inputs
+            other.value[..., P:, P:] = one.value_labels
     torch.testing.assert_close(dense(*prompt(2)), block(*prompt(2)))
 
 
@@ -282,7 +283,7 @@ def test_gpt2_agrees_with_one_written_down_by_hand():
     network = built(settings, 1)
     for parameter in network.parameters():  # biases and norms are trivial at the start
         torch.nn.init.normal_(parameter, std=0.5)
-    w = dict(network.named_parameters())
+    w = {name: parameter[0] for name, parameter in network.named_parameters()}
     inputs, outputs = prompt(1)
 
     def linear(name, x):
@@ -412,8 +413,8 @@ def test_complex_attention_can_be_a_gradient_step(diagonal):
 
 def set_weight(parameter, weight, d):
     """Set a complex weight, in blocks of diagonals or of single entries, to a real matrix."""
-    block = parameter.shape[2]
+    block = parameter.shape[-2]
     rows, columns = weight.shape
     blocks = weight.reshape(rows // block, block, columns // block, block)
     parameter.zero_()
-    parameter[..., 0] = blocks.diagonal(dim1=1, dim2=3)
+    parameter[0, ..., 0] = blocks.diagonal(dim1=1, dim2=3)

@@ -9,7 +9,7 @@ from iclbench.models.paired import Paired
 from iclbench.tasks.regression.gaussian_process import GaussianProcess
 from iclbench.tasks.regression.linear import LinearRegression
 from iclbench.training.data import batches
-from iclbench.training.ensembles import initialised, mapped
+from iclbench.training.ensembles import initialised, predictions_of
 from iclbench.training.settings import Training
 from iclbench.training.train import train
 
@@ -40,8 +40,8 @@ def test_the_last_position_alone_is_the_last_of_all(model):
     state = {
         name: part.double() for name, part in initialised(model, *SIZES, ("a",), (0, 1)).items()
     }
-    everything = mapped(model, *SIZES)(state, *prompts())
-    alone = mapped(model, *SIZES, last=True)(state, *prompts())
+    everything = predictions_of(model, *SIZES)(state, *prompts())
+    alone = predictions_of(model, *SIZES, last=True)(state, *prompts())
     assert alone.shape == (2, model.layers, 4, 1, 1)
     torch.testing.assert_close(alone, everything[:, :, :, -1:], rtol=1e-10, atol=1e-12)
 
@@ -50,8 +50,8 @@ def test_a_network_that_computes_all_positions_is_read_at_the_last():
     model = AttentionOnly(kind="attention_only")
     state = initialised(model, 3, 3, 6, ("a",), (0,))
     x = torch.randn(1, 4, 6, 3, generator=torch.Generator().manual_seed(1))
-    alone = mapped(model, 3, 3, 6, last=True)(state, x, x)
-    torch.testing.assert_close(alone, mapped(model, 3, 3, 6)(state, x, x)[:, :, :, -1:])
+    alone = predictions_of(model, 3, 3, 6, last=True)(state, x, x)
+    torch.testing.assert_close(alone, predictions_of(model, 3, 3, 6)(state, x, x)[:, :, :, -1:])
 
 
 def test_the_loss_is_that_of_the_last_position(tmp_path):
@@ -60,7 +60,7 @@ def test_the_loss_is_that_of_the_last_position(tmp_path):
     trained = train(LINEAR, 6, model, one_step, ("a",), (3,), tmp_path, "f", device="cpu")
     x, y = next(iter(batches([LINEAR], 6, one_step, ("a",), (3,))))
     state = {name: part.double() for name, part in initialised(model, *SIZES, ("a",), (3,)).items()}
-    found = mapped(model, *SIZES)(state, torch.from_numpy(x), torch.from_numpy(y))
+    found = predictions_of(model, *SIZES)(state, torch.from_numpy(x), torch.from_numpy(y))
     expected = (found[0, -1, :, -1] - torch.from_numpy(y)[0, :, -1]).square().mean()
     torch.testing.assert_close(trained.losses[0, 0].double(), expected)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from one_seed import one_seed
 
 from iclbench.models.attention_only import AttentionOnly
 from iclbench.models.gpt2 import GPT2
@@ -66,7 +67,7 @@ def run(folder, model=SHALLOW, training=None, seeds=(0, 1, 2), task=HAAR, **opti
 
 def seed_of(result, seed):
     row = result.seeds.index(seed)
-    return {name: tensor[row] for name, tensor in result.state.items()}
+    return {name: tensor[[row]] for name, tensor in result.state.items()}
 
 
 def assert_states_close(one, other, **tolerance):
@@ -106,7 +107,7 @@ def test_an_ensemble_is_its_seeds_trained_apart_in_single_precision(tmp_path):
 def test_training_is_adam_on_the_mean_squared_error(tmp_path):
     result = run(tmp_path, seeds=[5])
     torch.manual_seed(torch_seed("task", "model", 5, "init"))
-    network = SHALLOW.build(3, 3, LENGTH).double()
+    network = one_seed(SHALLOW.build(3, 3, LENGTH)).double()
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
     losses = []
     for inputs, outputs in data.batches([HAAR], LENGTH, plan(), ("task", "model"), [5]):
@@ -336,7 +337,7 @@ def test_predictions_are_those_of_each_seeds_network(tmp_path, monkeypatch):
     inputs, outputs = prompts()
     predictions = predict(result, DEEP, inputs, outputs)
     assert predictions.shape == (3, 2, *outputs.shape)
-    network = DEEP.build(3, 3, LENGTH).double()
+    network = one_seed(DEEP.build(3, 3, LENGTH)).double()
     for row, seed in enumerate(result.seeds):
         network.load_state_dict(seed_of(result, seed))
         torch.testing.assert_close(predictions[row], network(inputs, outputs))

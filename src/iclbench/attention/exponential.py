@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from pydantic import Field
 from typing_extensions import override
 
-from iclbench.attention.weighted import Weighted
+from iclbench.attention.weighted import Weighted, added
 from iclbench.lazy import torch
 
 
@@ -24,4 +24,5 @@ class Exponential(Weighted):
         key: Float[torch.Tensor, "*#batch keys key"],
         mask: Bool[torch.Tensor, "*#batch #queries keys"],
     ) -> Float[torch.Tensor, "*_ queries keys"]:
-        return self.scores(query, key).masked_fill(~mask, -torch.inf).exp()
+        scores = self.scores(query, key)
+        return (scores + added(mask, scores, -torch.inf)).exp()

@@ -30,7 +30,7 @@ class Linear(Weighted):
         key: Float[torch.Tensor, "*#batch keys key"],
         mask: Bool[torch.Tensor, "*#batch #queries keys"],
     ) -> Float[torch.Tensor, "*_ queries keys"]:
-        return self.scores(query, key).masked_fill(~mask, 0)
+        return self.scores(query, key) * mask
 
     @override
     def _attend(

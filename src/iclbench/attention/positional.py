@@ -35,6 +35,6 @@ def attend_with_positions(
         scale: The factor of both inner products.
     """
     mask = causal_mask(query.shape[-2], device=query.device)
-    tokens = Linear(kind="linear", scale=scale).weights(query, key, mask)
+    tokens = Linear(kind="linear", scale=scale).scores(query, key)
     positions = Softmax(kind="softmax", scale=scale).weights(position_query, position_key, mask)
     return (tokens * positions) @ value

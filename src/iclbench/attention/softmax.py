@@ -8,16 +8,14 @@ from jaxtyping import Bool, Float
 from pydantic import Field
 from typing_extensions import override
 
-from iclbench.attention.weighted import Weighted
+from iclbench.attention.weighted import Weighted, added
 from iclbench.lazy import torch
 
 
 class Softmax(Weighted):
     """a_ts = exp(z_ts) / sum_{r <= t} exp(z_tr), z_ts = scale <q_t, k_s>.
 
-    ``attend`` calls torch's fused kernel. Under ``torch.func.vmap`` on a CPU that kernel runs once
-    per element, with a warning: run it there inside
-    ``torch.nn.attention.sdpa_kernel(SDPBackend.MATH)``, which batches.
+    ``attend`` calls torch's fused kernel.
     """
 
     kind: Literal["softmax"] = Field(description="weights exp(z), normalised over the keys seen")
@@ -31,8 +29,8 @@ class Softmax(Weighted):
     ) -> Float[torch.Tensor, "*_ queries keys"]:
         # A row that sees nothing is uniform here and zero below: no NaN, forward or backward.
         scores = self.scores(query, key)
-        seen = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
-        return seen.softmax(-1) * mask
+        hidden = added(mask, scores, torch.finfo(scores.dtype).min / 2)
+        return (scores + hidden).softmax(-1) * mask
 
     @override
     def _attend(
@@ -42,6 +40,9 @@ class Softmax(Weighted):
         value: Float[torch.Tensor, "*batch time value"],
         gates: Float[torch.Tensor, "*batch time gates"] | None,
     ) -> Float[torch.Tensor, "*batch time value"]:
-        return torch.nn.functional.scaled_dot_product_attention(
-            query, key, value, is_causal=True, scale=self.factor(query.shape[-1])
+        # With more dimensions than one of prompts and one of heads the kernel is not fused.
+        q, k, v = (part.flatten(0, -4) if part.ndim > 4 else part for part in (query, key, value))
+        attended = torch.nn.functional.scaled_dot_product_attention(
+            q, k, v, is_causal=True, scale=self.factor(query.shape[-1])
         )
+        return attended.reshape(*query.shape[:-1], value.shape[-1])

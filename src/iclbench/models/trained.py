@@ -22,15 +22,17 @@ else:
 class TrainedModel(Settings, ABC):
     """The architecture of a transformer that is trained.
 
-    The network that ``build`` returns maps inputs (B,T,p) and outputs (B,T,q) to the predictions
-    (K,B,T,q) read out after each of its K layers; position t is computed from the pairs before t
-    and x_t alone. Whatever reads an inner layer out is called ``probes``, one module a layer, and
-    sees detached hidden states: it learns and the transformer does not feel it. An inner prediction
-    that is read from the transformer itself is detached, for training sums the errors of all.
+    The network that ``build`` returns holds an ensemble of one seed: the first dimension of each
+    parameter is the seed, and more seeds are more rows (`iclbench.models.networks.layers`). It maps
+    inputs (S,B,T,p) and outputs (S,B,T,q) to the predictions (S,K,B,T,q) read out after each of its
+    K layers; position t is computed from the pairs before t and x_t alone. Whatever reads an inner
+    layer out is called ``probes``, one module a layer, and sees detached hidden states: it learns
+    and the transformer does not feel it. An inner prediction that is read from the transformer
+    itself is detached, for training sums the errors of all.
 
     A network that has probes returns, called with ``states=True``, what they and the readout see,
-    (K,B,T,width). One that predicts the last position alone at less cost does so, (K,B,1,q), where
-    it is called with ``last=True``.
+    (S,K,B,T,width). One that predicts the last position alone at less cost does so, (S,K,B,1,q),
+    where it is called with ``last=True``.
 
     The matrices that Muon may train are all those of its blocks: parameters whose names begin with
     "block". A network without any says so in ``has_blocks``.
@@ -57,6 +59,5 @@ class TrainedModel(Settings, ABC):
     def build(self, input_dim: int, output_dim: int, length: int) -> torch.nn.Module:
         """Return the network for prompts of at most ``length`` pairs, randomly initialised.
 
-        It is drawn in float32 from torch's default generator, has parameters and no buffers, and
-        can be mapped over an ensemble of parameters (no writes in place).
+        It is drawn in float32 from torch's default generator, and has parameters and no buffers.
         """

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytorch_lightning as pl
 from lightning_fabric.plugins import CheckpointIO
 from typing_extensions import override
 
@@ -58,6 +61,38 @@ def newest(folder: Path, fingerprint: str) -> tuple[Path, int] | None:
             return path, checkpoint["global_step"]
         log.warning("%s: written by other settings or code; passed over", path)
     return None
+
+
+class Keeper(pl.Callback):
+    """Writes a checkpoint now and then, where a block of steps ends.
+
+    Lightning's own ``ModelCheckpoint`` keeps no time where a module makes its steps itself.
+    """
+
+    def __init__(self, folder: Path, every: int | timedelta) -> None:
+        self.folder = folder
+        self.every = every
+
+    @override
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.saved = time.monotonic()
+
+    @override
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        if isinstance(self.every, int):
+            is_due = trainer.global_step % self.every == 0
+        else:
+            is_due = time.monotonic() - self.saved >= self.every.total_seconds()
+        if is_due:
+            self.saved = time.monotonic()
+            trainer.save_checkpoint(self.folder / f"step-{trainer.global_step:012d}.ckpt")
 
 
 class SafetensorsIO(CheckpointIO):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float
@@ -15,6 +16,7 @@ from iclbench.tasks.family import Family
 from iclbench.training.settings import Training
 
 Batch = tuple[np.ndarray, np.ndarray]
+Item = TypeVar("Item")
 
 
 def batches(
@@ -40,6 +42,27 @@ def batches(
     for step in range(start, training.steps):
         inputs, outputs = zip(*(of_seed(step) for of_seed in of_seeds), strict=True)
         yield np.stack(inputs), np.stack(outputs)
+
+
+def in_blocks(
+    batches: Iterable[Item], start: int, size: int, ends: Callable[[int], object]
+) -> Iterator[list[Item]]:
+    """Yield the batches of the steps from ``start`` on in lists.
+
+    Args:
+        batches: One a step.
+        start: The steps done before.
+        size: How many a list has at most; below 1 is 1, and more than 16 are 16.
+        ends: Whether a list ends after this many steps in all.
+    """
+    block: list[Item] = []
+    for done, batch in enumerate(batches, start + 1):
+        block.append(batch)
+        if len(block) >= min(size, 16) or ends(done):
+            yield block
+            block = []
+    if block:
+        yield block
 
 
 def _fresh(

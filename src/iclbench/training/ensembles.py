@@ -1,4 +1,4 @@
-"""Networks of several seeds as one: parameters stacked, arithmetic mapped over them."""
+"""Networks of several seeds as one, their parameters side by side."""
 
 from __future__ import annotations
 
@@ -30,12 +30,11 @@ def initialised(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(torch_seed(*names, seed, "init"))
             networks.append(model.build(input_dim, output_dim, length))
-    state, buffers = torch.func.stack_module_state(networks)
-    assert not buffers, f"{model.kind}: a network has parameters and no buffers"
-    return {name: tensor.detach() for name, tensor in state.items()}
+    states = [network.state_dict() for network in networks]
+    return {name: torch.cat([state[name] for state in states]) for name in states[0]}
 
 
-def mapped(
+def predictions_of(
     model: TrainedModel,
     input_dim: int,
     output_dim: int,
@@ -56,19 +55,11 @@ def mapped(
     if last and "last" in signature(network.forward).parameters:
         asked["last"] = True
 
-    def of_seed(state: State, inputs: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
+    def predictions(state: State, inputs: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
         # No two parameters of a network are one tensor; to look for such takes half a millisecond.
         found = torch.func.functional_call(
             network, state, (inputs, outputs), asked, tie_weights=False
         )
-        return found[:, :, -1:] if last else found
-
-    def predictions(state: State, inputs: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
-        if len(inputs) == 1:  # nothing to map over, and the fused kernels of attention serve
-            alone = {name: tensor[0] for name, tensor in state.items()}
-            return of_seed(alone, inputs[0], outputs[0])[None]
-        # The fused kernels of softmax attention have no rule for vmap on a CPU.
-        with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
-            return torch.func.vmap(of_seed)(state, inputs, outputs)
+        return found[:, :, :, -1:] if last else found
 
     return predictions

@@ -6,12 +6,17 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from jaxtyping import Float
+from pytorch_lightning.core.optimizer import LightningOptimizer
+from torch.optim.lr_scheduler import LambdaLR
 from typing_extensions import override
 
 from iclbench.files import JobError
 from iclbench.training.ensembles import Predictions, State
 from iclbench.training.muon import AdamWithMuon, Matrices
 from iclbench.training.settings import Training
+
+Batch = tuple[Float[torch.Tensor, "seed batch _ p"], Float[torch.Tensor, "seed batch _ q"]]
 
 
 class TrainingDivergedError(JobError):
@@ -22,7 +27,8 @@ class Ensemble(pl.LightningModule):
     """Networks of all seeds, trained side by side and independent of one another.
 
     The parameters of a seed are one row of one tensor: what is per seed (the norm of a gradient)
-    is per row, and the optimiser has one tensor to go through.
+    is per row, and the optimiser has one tensor to go through. A batch of Lightning's is a block of
+    steps, for what Lightning does between two batches takes as long as a small step.
     """
 
     def __init__(
@@ -33,6 +39,7 @@ class Ensemble(pl.LightningModule):
         fingerprint: str,
     ) -> None:
         super().__init__()
+        self.automatic_optimization = False
         self.plan = training
         self.fingerprint = fingerprint
         self.predictions = predictions
@@ -59,15 +66,28 @@ class Ensemble(pl.LightningModule):
         }
 
     @override
-    def training_step(
-        self, batch: tuple[torch.Tensor, torch.Tensor], batch_idx: int
-    ) -> torch.Tensor:
+    def training_step(self, block: list[Batch], batch_idx: int) -> None:
+        """Make one step a batch of the block."""
+        optimizer, schedule = self.optimizers(), self.lr_schedulers()
+        assert isinstance(optimizer, LightningOptimizer)
+        for inputs, outputs in block:
+            self.manual_backward(self.loss(inputs, outputs))
+            with torch.autocast(self.device.type, enabled=False):
+                optimizer.step()
+            optimizer.zero_grad()
+            if isinstance(schedule, LambdaLR):
+                schedule.step()
+
+    def loss(
+        self,
+        inputs: Float[torch.Tensor, "seed batch time p"],
+        outputs: Float[torch.Tensor, "seed batch time q"],
+    ) -> Float[torch.Tensor, ""]:
         """Return the sum of the mean squared errors of all seeds and depths, where predicted.
 
         A seed's error depends on its own row of parameters only, so the gradient of the sum holds
         every seed's own gradient; likewise for the probes, which read detached hidden states.
         """
-        inputs, outputs = batch
         predictions = self.predictions(self.state(), inputs, outputs)
         truth = outputs[:, None, :, -predictions.shape[3] :]
         errors = (predictions - truth).square().mean((2, 3, 4))
@@ -116,8 +136,8 @@ class Ensemble(pl.LightningModule):
             optimizer = AdamWithMuon(self.rows, self.matrices, rate, ratio, muon.momentum)
         if self.plan.schedule == "constant" and self.plan.warmup == 0:
             return optimizer
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.plan.rate)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        schedule = LambdaLR(optimizer, self.plan.rate)
+        return [optimizer], [schedule]
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

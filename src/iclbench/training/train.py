@@ -15,13 +15,16 @@ from typing import TYPE_CHECKING
 from iclbench.lazy import torch
 from iclbench.models.trained import TrainedModel
 from iclbench.tasks.family import Family
-from iclbench.training.data import batches
-from iclbench.training.ensembles import Predictions, State, initialised, mapped
+from iclbench.training.data import batches, in_blocks
+from iclbench.training.ensembles import Predictions, State, initialised, predictions_of
 from iclbench.training.settings import Training
 from iclbench.training.trained import Trained
 
 if TYPE_CHECKING:
     from iclbench.training.module import Ensemble
+
+TOKENS = 2**16
+"""How many pairs a block of steps has at most, if it has more than one step."""
 
 
 def train(
@@ -65,9 +68,8 @@ def train(
     """
     import pytorch_lightning as pl
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment
-    from pytorch_lightning.callbacks import ModelCheckpoint
 
-    from iclbench.training.checkpoints import SafetensorsIO, locked, newest
+    from iclbench.training.checkpoints import Keeper, SafetensorsIO, locked, newest
     from iclbench.training.module import Ensemble
     from iclbench.training.progress import Progress
     from iclbench.training.watcher import Watcher
@@ -76,7 +78,7 @@ def train(
     sizes = (tasks[0].input_dim, tasks[0].output_dim, length)
     dtype = torch.float64 if training.precision == "float64" else torch.float32
     state = initialised(model, *sizes, names, seeds)
-    predictions = mapped(model, *sizes, last=training.positions == "last")
+    predictions = predictions_of(model, *sizes, last=training.positions == "last")
     if training.compile:
         predictions = _compiled(predictions, training.compile, length)
     ensemble = Ensemble(
@@ -86,16 +88,6 @@ def train(
         json.dumps([fingerprint, *names, *seeds]),
     )
     by_steps = checkpoint_every if isinstance(checkpoint_every, int) else None
-    keeper = ModelCheckpoint(
-        dirpath=checkpoints,
-        filename="step-{step:012d}",
-        auto_insert_metric_name=False,
-        save_top_k=-1,
-        every_n_train_steps=by_steps,
-        train_time_interval=checkpoint_every if isinstance(checkpoint_every, timedelta) else None,
-        save_on_train_epoch_end=False,
-        enable_version_counter=False,
-    )
     watchers = [] if observe is None else [Watcher(observe, observe_at)]
     on_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
     with locked(checkpoints), _quiet():
@@ -106,6 +98,12 @@ def train(
             (torch.from_numpy(inputs).to(dtype), torch.from_numpy(outputs).to(dtype))
             for inputs, outputs in batches(tasks, length, training, names, seeds, start)
         )
+        blocks = in_blocks(
+            prompts,
+            start,
+            size=TOKENS // (len(seeds) * training.batch * length),
+            ends=lambda done: done in observe_at or (by_steps and done % by_steps == 0),
+        )
         trainer = pl.Trainer(
             accelerator="gpu" if on_gpu else "cpu",
             devices=1,
@@ -113,14 +111,15 @@ def train(
             max_steps=training.steps,
             max_epochs=-1,
             deterministic="warn" if on_gpu else None,
-            callbacks=[Progress(" ".join(names)), keeper, *watchers],
+            callbacks=[Progress(" ".join(names)), Keeper(checkpoints, checkpoint_every), *watchers],
             plugins=[LightningEnvironment(), SafetensorsIO()],
             logger=False,
+            enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
             use_distributed_sampler=False,
         )
-        trainer.fit(ensemble, train_dataloaders=prompts, ckpt_path=path)
+        trainer.fit(ensemble, train_dataloaders=blocks, ckpt_path=path)
     return _result(ensemble, seeds, length)
 
 
@@ -166,7 +165,6 @@ def _quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             for message in (
-                "Checkpoint directory .* exists and is not empty",
                 "GPU available but not used",
                 "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
             ):

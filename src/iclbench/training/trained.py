@@ -10,7 +10,7 @@ from jaxtyping import Float
 from iclbench.files import load_arrays, save_arrays
 from iclbench.lazy import torch
 from iclbench.models.trained import TrainedModel
-from iclbench.training.ensembles import mapped
+from iclbench.training.ensembles import predictions_of
 
 WEIGHTS = 2**20
 """How many attention weights of a head ``predict`` holds at a time, about."""
@@ -128,7 +128,7 @@ def _in_parts(
     *,
     states: bool = False,
 ) -> Float[torch.Tensor, "seed layer batch time read"]:
-    run = mapped(model, inputs.shape[-1], outputs.shape[-1], trained.length, states=states)
+    run = predictions_of(model, inputs.shape[-1], outputs.shape[-1], trained.length, states=states)
     state = {name: tensor.to(inputs.device) for name, tensor in trained.state.items()}
     like = next(iter(state.values()))
     seeds = len(trained.seeds)

@@ -28,7 +28,7 @@ from iclbench.studies.linear_attention.descent import (
 )
 from iclbench.studies.linear_attention.trained import LinearSelfAttention, Network
 from iclbench.tasks.regression.linear import LinearRegression
-from iclbench.training.ensembles import mapped
+from iclbench.training.ensembles import predictions_of
 
 LABELS = {
     "study": "linear_attention",
@@ -85,11 +85,11 @@ def test_layers_with_the_constructed_weights_are_steps(layers, gamma):
     model = network(layers).model
     state = constructed(layers, constants)
     assert set(state) == set(model.build(4, 1, 8).state_dict())
-    every = mapped(model, 4, 1, 8)(state, x[None], y[None])[0, :, :, -1, 0]
+    every = predictions_of(model, 4, 1, 8)(state, x[None], y[None])[0, :, :, -1, 0]
     for steps in range(1, layers + 1):
         expected = last_predictions(x, y, steps, constants)
         torch.testing.assert_close(every[steps - 1], expected, rtol=1e-12, atol=1e-12)
-    alone = mapped(model, 4, 1, 8, last=True)(state, x[None], y[None])[0, -1, :, 0, 0]
+    alone = predictions_of(model, 4, 1, 8, last=True)(state, x[None], y[None])[0, -1, :, 0, 0]
     torch.testing.assert_close(alone, every[-1], rtol=1e-12, atol=1e-12)
 
 
@@ -98,7 +98,7 @@ def test_a_layer_takes_the_gradient_at_any_weights():
     x, y = prompts(20, 8, "elsewhere")
     w = torch.tensor([0.3, -1.0, 2.0, 0.5], dtype=torch.float64)
     state = constructed(1, Constants(0.1), w)
-    found = mapped(network(1).model, 4, 1, 8)(state, x[None], y[None])[0, 0, :, -1, 0]
+    found = predictions_of(network(1).model, 4, 1, 8)(state, x[None], y[None])[0, 0, :, -1, 0]
     point = w.clone().requires_grad_()
     pairs, query = x[:, :-1], x[:, -1]
     loss = ((pairs @ point - y[:, :-1, 0]) ** 2).sum(1) / 2
@@ -110,7 +110,7 @@ def test_a_layer_takes_the_gradient_at_any_weights():
 def test_the_query_is_no_key_and_its_label_is_not_seen():
     x, y = prompts(6, 8, "query")
     model = network(2).model
-    state = {name: part[None] for name, part in model.build(4, 1, 8).double().state_dict().items()}
+    state = model.build(4, 1, 8).double().state_dict()
     other = y.clone()
     other[:, -1] = 7.0
     first, second = (answers_of_networks(state, model, x[None], each[None]) for each in (y, other))

@@ -124,10 +124,10 @@ def descent_heads(
 
 def descent_tokens(
     attention: Linear | Exponential | Softmax,
-    inputs: Float[torch.Tensor, "batch time p"],
-    outputs: Float[torch.Tensor, "batch time q"],
+    inputs: Float[torch.Tensor, "*batch time p"],
+    outputs: Float[torch.Tensor, "*batch time q"],
     hidden: float,
-) -> Float[torch.Tensor, "batch time width"]:
+) -> Float[torch.Tensor, "*batch time width"]:
     """Return the tokens (x_{t-1}, flag | x_t, 1 | y_{t-1} | 0).
 
     Args:
@@ -140,7 +140,7 @@ def descent_tokens(
     one = torch.ones_like(inputs[..., :1])
     flag = torch.zeros_like(one)
     if attention.kind != "linear":
-        first = torch.arange(inputs.shape[1], device=inputs.device)[:, None] == 0
+        first = torch.arange(inputs.shape[-2], device=inputs.device)[:, None] == 0
         flag = torch.where(first, hidden / attention.factor(inputs.shape[-1] + 1), flag)
     return torch.cat(
         (_previous(inputs), flag, inputs, one, _previous(outputs), torch.zeros_like(outputs)),
@@ -149,7 +149,7 @@ def descent_tokens(
 
 
 def _previous(
-    rows: Float[torch.Tensor, "batch time width"],
-) -> Float[torch.Tensor, "batch time width"]:
+    rows: Float[torch.Tensor, "*batch time width"],
+) -> Float[torch.Tensor, "*batch time width"]:
     """Return the row before each, zero before the first: exact attention to the token before."""
-    return torch.nn.functional.pad(rows[:, :-1], (0, 0, 1, 0))
+    return torch.nn.functional.pad(rows[..., :-1, :], (0, 0, 1, 0))

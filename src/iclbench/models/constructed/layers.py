@@ -55,10 +55,10 @@ def attend_where(
 
 
 def attend_causally(
-    tokens: Float[torch.Tensor, "prompt time width"],
+    tokens: Float[torch.Tensor, "*prompt time width"],
     heads: Sequence[Head],
-    gate: Float[torch.Tensor, "prompt time 1"],
-) -> Float[torch.Tensor, "prompt time width"]:
+    gate: Float[torch.Tensor, "*prompt time 1"],
+) -> Float[torch.Tensor, "*prompt time width"]:
     """Return z_t + sum_h W_O^h sum_{s<=t} a_ts^h g_s W_V^h z_s, with a gate g_s on values.
 
     A token that overflowed makes itself and later ones NaN, never earlier ones (as 0 times inf).

@@ -25,9 +25,9 @@ class ComplexAttentionNetwork(nn.Module):
 
     def forward(
         self,
-        inputs: Float[torch.Tensor, "batch time p"],
-        outputs: Float[torch.Tensor, "batch time q"],
-    ) -> Float[torch.Tensor, "1 batch time q"]:
+        inputs: Float[torch.Tensor, "seed batch time p"],
+        outputs: Float[torch.Tensor, "seed batch time q"],
+    ) -> Float[torch.Tensor, "seed 1 batch time q"]:
         """Return the predictions."""
         tokens = torch.view_as_complex(augmented(inputs).unflatten(-1, (-1, 2)).contiguous())
         query, key, value = (
@@ -35,10 +35,9 @@ class ComplexAttentionNetwork(nn.Module):
             for part in (self.query, self.key, self.value)
         )
         scores = query @ key.conj().mT / tokens.shape[-1]
-        causal = torch.ones_like(scores[0, 0], dtype=torch.bool).tril()
-        attended = torch.where(causal, scores, 0) @ value
+        attended = scores.tril() @ value
         prediction = self.readout(attended.movedim(-3, -2).flatten(-2))
-        return torch.view_as_real(prediction).reshape(1, *outputs.shape)
+        return torch.view_as_real(prediction).reshape(outputs.shape)[:, None]
 
 
 class ComplexLinear(nn.Module):
@@ -47,12 +46,12 @@ class ComplexLinear(nn.Module):
     def __init__(self, inputs: int, outputs: int, block: int) -> None:
         super().__init__()
         self.block = block
-        shape = (outputs // block, inputs // block, block, 2)
+        shape = (1, outputs // block, inputs // block, block, 2)
         self.weight = nn.Parameter(torch.randn(shape) / (2 * inputs / block) ** 0.5)
 
     def forward(
-        self, z: Complex[torch.Tensor, "*batch inputs"]
-    ) -> Complex[torch.Tensor, "*batch outputs"]:
+        self, z: Complex[torch.Tensor, "seed *batch inputs"]
+    ) -> Complex[torch.Tensor, "seed *batch outputs"]:
         """Return W z."""
         weight, blocks = torch.view_as_complex(self.weight), z.unflatten(-1, (-1, self.block))
-        return torch.einsum("oib,...ib->...ob", weight, blocks).flatten(-2)
+        return torch.einsum("soib,s...ib->s...ob", weight, blocks).flatten(-2)

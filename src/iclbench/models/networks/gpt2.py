@@ -8,6 +8,7 @@ from torch import nn
 
 from iclbench.models.gpt2 import GPT2
 from iclbench.models.layouts import interleaved
+from iclbench.models.networks.layers import LayerNorm, Linear, split_heads
 
 
 class GPT2Network(nn.Module):
@@ -19,38 +20,36 @@ class GPT2Network(nn.Module):
     def __init__(self, settings: GPT2, input_dim: int, length: int) -> None:
         super().__init__()
         self.layers = settings.layers
-        self.read_in = nn.Linear(input_dim, settings.width)
+        self.read_in = Linear(input_dim, settings.width)
         self.positions = nn.Parameter(
-            settings.init_std * torch.randn(2 * length - 1, settings.width)
+            settings.init_std * torch.randn(1, 2 * length - 1, settings.width)
         )
         self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.layers))
-        self.norm = nn.LayerNorm(settings.width)
-        self.readout = nn.Linear(settings.width, 1)
-        self.probes = nn.ModuleList(
-            nn.Linear(settings.width, 1) for _ in range(settings.layers - 1)
-        )
+        self.norm = LayerNorm(settings.width)
+        self.readout = Linear(settings.width, 1)
+        self.probes = nn.ModuleList(Linear(settings.width, 1) for _ in range(settings.layers - 1))
 
     def forward(
         self,
-        inputs: Float[torch.Tensor, "batch time p"],
-        outputs: Float[torch.Tensor, "batch time 1"],
+        inputs: Float[torch.Tensor, "seed batch time p"],
+        outputs: Float[torch.Tensor, "seed batch time 1"],
         states: bool = False,
-    ) -> Float[torch.Tensor, "layer batch time read"]:
+    ) -> Float[torch.Tensor, "seed layer batch time read"]:
         """Return the predictions after every layer, or with ``states`` what they are read from.
 
         That is the residual stream at x_t, after the last layer normalised.
         """
         tokens = interleaved(inputs, outputs)
-        x = self.read_in(tokens) + self.positions[: tokens.shape[1]]
+        x = self.read_in(tokens) + self.positions[:, None, : tokens.shape[2]]
         read = []
         for block in self.blocks:
             x = block(x)
-            read.append(x[:, ::2])
+            read.append(x[:, :, ::2])
         read[-1] = self.norm(read[-1])
         if states:
-            return torch.stack(read)
+            return torch.stack(read, dim=1)
         inner = [probe(each.detach()) for probe, each in zip(self.probes, read[:-1], strict=True)]
-        return torch.stack([*inner, self.readout(read[-1])])
+        return torch.stack([*inner, self.readout(read[-1])], dim=1)
 
 
 class Block(nn.Module):
@@ -61,37 +60,34 @@ class Block(nn.Module):
         width = settings.width
         self.attention = settings.attention
         self.heads = settings.heads
-        self.attention_norm = nn.LayerNorm(width)
-        self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
-        self.mix = nn.Linear(width, width)
+        self.attention_norm = LayerNorm(width)
+        self.query, self.key, self.value = (Linear(width, width) for _ in range(3))
+        self.mix = Linear(width, width)
         gates = settings.heads * settings.attention.gates
-        self.gates = nn.Linear(width, gates) if gates else None
-        self.mlp_norm = nn.LayerNorm(width)
-        self.expand = nn.Linear(width, 4 * width)
-        self.contract = nn.Linear(4 * width, width)
+        self.gates = Linear(width, gates) if gates else None
+        self.mlp_norm = LayerNorm(width)
+        self.expand = Linear(width, 4 * width)
+        self.contract = Linear(4 * width, width)
         for linear in self.modules():
-            if isinstance(linear, nn.Linear):
+            if isinstance(linear, Linear):
                 is_residual = linear in (self.mix, self.contract)
                 scale = (2 * settings.layers) ** -0.5 if is_residual else 1
                 nn.init.normal_(linear.weight, std=settings.init_std * scale)
-                nn.init.zeros_(linear.bias)
+                if linear.bias is not None:
+                    nn.init.zeros_(linear.bias)
 
     def forward(
-        self, x: Float[torch.Tensor, "batch time width"]
-    ) -> Float[torch.Tensor, "batch time width"]:
+        self, x: Float[torch.Tensor, "seed batch time width"]
+    ) -> Float[torch.Tensor, "seed batch time width"]:
         """Return the next residual stream."""
         normed = self.attention_norm(x)
         query, key, value = (
-            self.split(part(normed)) for part in (self.query, self.key, self.value)
+            split_heads(part(normed), self.heads) for part in (self.query, self.key, self.value)
         )
-        gates = None if self.gates is None else self.split(self.gates(normed).sigmoid())
+        gates = None
+        if self.gates is not None:
+            gates = split_heads(self.gates(normed).sigmoid(), self.heads)
         attended = self.attention.attend(query, key, value, gates)
         x = x + self.mix(attended.transpose(-3, -2).flatten(-2))
         hidden = nn.functional.gelu(self.expand(self.mlp_norm(x)))
         return x + self.contract(hidden)
-
-    def split(
-        self, x: Float[torch.Tensor, "batch time flat"]
-    ) -> Float[torch.Tensor, "batch head time width"]:
-        """Return what all heads hold in one row as one row a head."""
-        return x.unflatten(-1, (self.heads, -1)).transpose(-3, -2)

@@ -31,7 +31,7 @@ class KernelDescentNetwork(nn.Module):
             for part, weight in zip(PARTS, self.own(head), strict=True):
                 random = settings.init_std * torch.randn(weight.shape)
                 chosen = random if settings.start == "random" else weight.clone()
-                self.weights[f"{name}_{part}"] = nn.Parameter(chosen)
+                self.weights[f"{name}_{part}"] = nn.Parameter(chosen[None])
 
     def own(self, head: Head) -> list[torch.Tensor]:
         """Return the parts of a head's matrices that are trained: W_Q, W_K, W_V, W_O."""
@@ -43,7 +43,7 @@ class KernelDescentNetwork(nn.Module):
 
     def head(self, name: str) -> Head:
         """Return a head with zeros where it may not read or write."""
-        query, key, value, output = (self.weights[f"{name}_{part}"] for part in PARTS)
+        query, key, value, output = (self.weights[f"{name}_{part}"][:, None] for part in PARTS)
         if self.settings.blocks:
             changing = value.shape[-1]
             query, key = (nn.functional.pad(part, (0, changing)) for part in (query, key))
@@ -53,9 +53,9 @@ class KernelDescentNetwork(nn.Module):
 
     def forward(
         self,
-        inputs: Float[torch.Tensor, "batch time p"],
-        outputs: Float[torch.Tensor, "batch time q"],
-    ) -> Float[torch.Tensor, "layer batch time q"]:
+        inputs: Float[torch.Tensor, "seed batch time p"],
+        outputs: Float[torch.Tensor, "seed batch time q"],
+    ) -> Float[torch.Tensor, "seed layer batch time q"]:
         """Return the predictions after every layer."""
         heads = [self.head(name) for name in HEADS]
         score = HIDDEN if self.settings.start == "constructed" else MARKED
@@ -67,4 +67,4 @@ class KernelDescentNetwork(nn.Module):
             estimate = tokens[..., -outputs.shape[-1] :]
             last = depth == self.settings.layers
             predictions.append(estimate if last else estimate.detach())
-        return torch.stack(predictions)
+        return torch.stack(predictions, dim=1)

@@ -9,6 +9,7 @@ from torch import nn
 from iclbench.models.layouts import interleaved
 from iclbench.models.looped import Looped
 from iclbench.models.networks.gpt2 import Block
+from iclbench.models.networks.layers import LayerNorm, Linear
 
 
 class LoopedNetwork(nn.Module):
@@ -17,22 +18,22 @@ class LoopedNetwork(nn.Module):
     def __init__(self, settings: Looped, input_dim: int, length: int) -> None:
         super().__init__()
         self.loops, self.terms = settings.layers, settings.terms
-        self.read_in = nn.Linear(input_dim, settings.width)
+        self.read_in = Linear(input_dim, settings.width)
         self.positions = nn.Parameter(
-            settings.init_std * torch.randn(2 * length - 1, settings.width)
+            settings.init_std * torch.randn(1, 2 * length - 1, settings.width)
         )
         self.block = Block(settings.model_copy(update={"layers": 1}))
-        self.norm = nn.LayerNorm(settings.width)
-        self.readout = nn.Linear(settings.width, 1)
+        self.norm = LayerNorm(settings.width)
+        self.readout = Linear(settings.width, 1)
 
     def forward(
         self,
-        inputs: Float[torch.Tensor, "batch time p"],
-        outputs: Float[torch.Tensor, "batch time 1"],
-    ) -> Float[torch.Tensor, "loop batch time 1"]:
+        inputs: Float[torch.Tensor, "seed batch time p"],
+        outputs: Float[torch.Tensor, "seed batch time 1"],
+    ) -> Float[torch.Tensor, "seed loop batch time 1"]:
         """Return the predictions after every loop, all but the last detached."""
         tokens = interleaved(inputs, outputs)
-        embedded = self.read_in(tokens) + self.positions[: tokens.shape[1]]
+        embedded = self.read_in(tokens) + self.positions[:, None, : tokens.shape[2]]
         state = torch.zeros_like(embedded)
         states = []
         held = 0 if self.terms is None else max(0, self.loops - self.terms)
@@ -40,13 +41,13 @@ class LoopedNetwork(nn.Module):
             with torch.set_grad_enabled(number >= held and torch.is_grad_enabled()):
                 state = self.loop(state, embedded)
             states.append(state)
-        read = [self.readout(each[:, ::2]).detach() for each in states[:-1]]
-        return torch.stack([*read, self.readout(states[-1][:, ::2])])
+        read = [self.readout(each[:, :, ::2]).detach() for each in states[:-1]]
+        return torch.stack([*read, self.readout(states[-1][:, :, ::2])], dim=1)
 
     def loop(
         self,
-        state: Float[torch.Tensor, "batch token width"],
-        embedded: Float[torch.Tensor, "batch token width"],
-    ) -> Float[torch.Tensor, "batch token width"]:
+        state: Float[torch.Tensor, "seed batch token width"],
+        embedded: Float[torch.Tensor, "seed batch token width"],
+    ) -> Float[torch.Tensor, "seed batch token width"]:
         """Return the next state."""
         return self.norm(self.block(state + embedded))

@@ -16,7 +16,7 @@ from iclbench.measurement import Measurement
 from iclbench.models.paired import Paired
 from iclbench.records import make_rows
 from iclbench.streams import stream, torch_seed
-from iclbench.studies.functional_gd.problems import SPECTRUM, Spectrum, process
+from iclbench.studies.functional_gd.problems import SPECTRUM, Spectrum, labelled, process
 from iclbench.tasks.draws import unit_vectors
 from iclbench.tasks.regression.gaussian_process import GaussianProcess
 
@@ -102,11 +102,7 @@ class Stationary(Measurement):
         group = signed_cyclic_permutations(dim)
         turned = np.einsum("gij,btj->gbti", group, xi).reshape(-1, length, dim)
         inputs = turned @ task.covariance_root
-        weights, variances = task.conditionals(inputs)
-        outputs = np.sqrt(variances) * np.tile(normals, (len(group), 1))
-        for t in range(length):
-            outputs[:, t] += np.einsum("bs,bs->b", weights[:, t, :t], outputs[:, :t])
-        return inputs, outputs[..., None]
+        return inputs, labelled(task, inputs, np.tile(normals, (len(group), 1))).outputs
 
 
 def signed_cyclic_permutations(dim: int) -> Float[np.ndarray, "element d d"]:
@@ -148,11 +144,11 @@ def gradient_distances(
                 case _:
                     parameter.fill_(between(-1.0, -0.3))
     x, y = torch.from_numpy(inputs), torch.from_numpy(outputs)
-    (network(x, y, last=True)[-1] - y[:, -1:]).square().mean().backward()
+    (network(x[None], y[None], last=True)[0, -1] - y[:, -1:]).square().mean().backward()
     distances = np.zeros(model.layers)
     for name, parameter in network.named_parameters():
         _, layer, part = name.split(".")
-        gradient = parameter.grad
+        gradient = None if parameter.grad is None else parameter.grad[0]
         # The context is not read behind the last layer: there A has no gradient, and no part.
         if part == "value_labels" or gradient is None or not gradient.any():
             continue

@@ -13,7 +13,7 @@ from iclbench.lazy import torch
 from iclbench.models.trained import TrainedModel
 from iclbench.studies.linear_attention.descent import Constants, last_predictions
 from iclbench.tasks.family import Family
-from iclbench.training.ensembles import State, mapped
+from iclbench.training.ensembles import State, predictions_of
 from iclbench.training.settings import Training
 from iclbench.training.train import train
 
@@ -104,7 +104,7 @@ def answers_of_networks(
     """
     like = next(iter(state.values()))
     _, _, length, p = inputs.shape
-    predictions = mapped(model, p, 1, length, last=True)
+    predictions = predictions_of(model, p, 1, length, last=True)
     x = inputs.to(like).clone().requires_grad_()
     found = predictions(state, x, outputs.to(like))[:, -1, :, 0, 0]
     (gradients,) = torch.autograd.grad(found.sum(), x)
