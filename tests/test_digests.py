@@ -36,7 +36,7 @@ def digest_of(tmp_path, monkeypatch):
             module = waiting.pop()
             modules.add(module)
             waiting += digests._imports(module) - modules
-        return {module.removeprefix(package): digests._meaning(module) for module in modules}
+        return {module.removeprefix(package): digests._facts(module)[0] for module in modules}
 
     return digest
 
@@ -85,6 +85,29 @@ def test_imports_inside_functions_count_and_those_for_type_checkers_do_not(diges
 def test_a_missing_module_is_named():
     with pytest.raises(ModuleNotFoundError, match=r"iclbench\.no_such_module has no source"):
         digests.digest_code(["iclbench.no_such_module"])
+
+
+def test_what_is_remembered_of_sources_is_what_is_found_in_them(tmp_path):
+    script = """
+import sys
+from pathlib import Path
+from iclbench import digests
+with digests.remembering(Path(sys.argv[1])):
+    found = digests.digest_code(["iclbench.stages.train", "iclbench.stages.draw"])
+print(found, end="")
+"""
+
+    def found(memory, parse=""):
+        command = [sys.executable, "-c", parse + script, str(memory)]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    memory, damaged = tmp_path / "sources.json", tmp_path / "damaged.json"
+    anew = found(memory)
+    nothing = "import ast; ast.parse = None\n"  # what is remembered is not parsed again
+    assert found(memory, nothing) == anew
+    damaged.write_text(memory.read_text()[:-9])
+    assert found(damaged) == anew
+    assert damaged.read_text() == memory.read_text()
 
 
 def test_the_index_of_kinds_is_left_out():

@@ -10,11 +10,15 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from iclbench.files import written_aside
 
 OURS = __name__.partition(".")[0]
 
@@ -37,6 +41,22 @@ def digest_settings(value: Any) -> str:
     return digest(canonical(value))
 
 
+@contextmanager
+def remembering(path: Path) -> Iterator[None]:
+    """Take from a file what is known of sources that have not changed, and leave it there after.
+
+    To parse all sources takes most of a second. The file holds, for the text of a module, what this
+    module makes of it under this Python; where it is missing or damaged, all is found out anew.
+    """
+    with suppress(OSError, ValueError):
+        _KNOWN.update(json.loads(path.read_text(encoding="utf-8")))
+    known = len(_KNOWN)
+    yield
+    if len(_KNOWN) > known:
+        with suppress(OSError), written_aside(path) as aside:
+            aside.write_text(json.dumps(_KNOWN, sort_keys=True), encoding="utf-8")
+
+
 def digest_code(modules: Iterable[str]) -> str:
     """Return the digest of these modules and of what they import from their package and ours."""
     found: set[str] = set()
@@ -47,7 +67,7 @@ def digest_code(modules: Iterable[str]) -> str:
             continue
         found.add(module)
         waiting.extend(_imports(module) - found)
-    return digest("\n".join(f"{module} {_meaning(module)}" for module in sorted(found)))
+    return digest("\n".join(f"{module} {_facts(module)[0]}" for module in sorted(found)))
 
 
 @cache
@@ -63,36 +83,50 @@ def _source(module: str) -> Path | None:
     return Path(spec.origin) if spec and spec.origin and not parts else None
 
 
+_KNOWN: dict[str, tuple[str, list[str]]] = {}
+"""What ``_facts`` returns, by a digest of what it depends on."""
+
+
 @cache
-def _tree(module: str) -> ast.Module:
-    """Return a module's syntax tree without docstrings and without what only type checkers read."""
+def _facts(module: str) -> tuple[str, list[str]]:
+    """Return the digest of a module's meaning, and the names that it imports.
+
+    The meaning is the syntax tree without docstrings and without what only type checkers read.
+    """
     source = _source(module)
     if source is None:
         raise ModuleNotFoundError(f"{module} has no source to digest; is it installed?")
-    tree = ast.parse(source.read_text(encoding="utf-8"))
-    return ast.fix_missing_locations(_Meaning().visit(tree))
+    text = source.read_text(encoding="utf-8")
+    key = digest(f"{sys.version} {_own_text()} {source.name} {module} {text}")
+    if key not in _KNOWN:
+        tree = ast.fix_missing_locations(_Meaning().visit(ast.parse(text)))
+        _KNOWN[key] = digest(ast.unparse(tree)), sorted(_names(module, tree))
+    return _KNOWN[key]
 
 
 @cache
-def _meaning(module: str) -> str:
-    return digest(ast.unparse(_tree(module)))
+def _own_text() -> str:
+    return Path(__file__).read_text(encoding="utf-8")
+
+
+def _names(module: str, tree: ast.Module) -> Iterator[str]:
+    """Yield what a module's tree imports: modules, and what may be modules."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(module, node)
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
 @cache
 def _imports(module: str) -> frozenset[str]:
     """Return the modules of its own package and of ours that a module imports; and its parents."""
     packages = {module.partition(".")[0], OURS}
-    names: set[str] = set()
-    for node in ast.walk(_tree(module)):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = _absolute(module, node)
-            names.add(base)
-            names.update(f"{base}.{alias.name}" for alias in node.names)
-    names = {name for name in names if name.partition(".")[0] in packages and _source(name)}
+    names = {name for name in _facts(module)[1] if name.partition(".")[0] in packages}
     parents = {module.rsplit(".", depth)[0] for depth in range(1, module.count(".") + 1)}
-    return frozenset((names | parents) - {INDEX})
+    return frozenset(({name for name in names if _source(name)} | parents) - {INDEX})
 
 
 def _absolute(module: str, node: ast.ImportFrom) -> str:

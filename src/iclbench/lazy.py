@@ -1,7 +1,8 @@
-"""Torch, loaded when it is first used.
+"""Torch and pandas, loaded when they are first used.
 
 Settings are validated before any job starts, and settings live beside the mathematics that they
-parametrise. Importing torch costs a second or more; reading a YAML file must not pay it.
+parametrise. Importing torch costs a second or more, pandas a third of one; reading a YAML file must
+not pay that.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import pandas as pd
     import torch
 else:
 
@@ -26,6 +28,6 @@ else:
             setattr(self, name, value)
             return value
 
-    torch = _Lazy("torch")
+    torch, pd = _Lazy("torch"), _Lazy("pandas")
 
-__all__ = ["torch"]
+__all__ = ["pd", "torch"]

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from pydantic import Field
 
+from iclbench.lazy import pd
 from iclbench.settings import Settings
 
 

@@ -24,6 +24,7 @@ INSTALL = (
 try:
     from iclbench.config.faults import ConfigError
     from iclbench.config.reading import read_config
+    from iclbench.digests import remembering
     from iclbench.planning import make_plan
     from iclbench.warm import start
 except ModuleNotFoundError as error:
@@ -31,7 +32,8 @@ except ModuleNotFoundError as error:
 
 try:
     SETTINGS = read_config(config, Path("config"))
-    PLAN = make_plan(SETTINGS)
+    with remembering(Path(".snakemake/iclbench/sources.json")):
+        PLAN = make_plan(SETTINGS)
 except ConfigError as error:
     raise WorkflowError(str(error))
 except ModuleNotFoundError as error:

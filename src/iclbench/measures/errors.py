@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float
 
-from iclbench.lazy import torch
+from iclbench.lazy import pd, torch
 from iclbench.records import make_rows
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from iclbench.files import written_aside
+from iclbench.lazy import pd
 from iclbench.records.schema import KEY, SCHEMA, RecordError, check
 
 FOOTER = b"iclbench"

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from iclbench.lazy import pd
 from iclbench.records.schema import LEFT_OUT, SCHEMA
 
 Numbers = np.ndarray | Sequence[Any] | np.number | float | int

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import pandas as pd
 from jaxtyping import Float
 from pydantic import Field
 
-from iclbench.lazy import torch
+from iclbench.lazy import pd, torch
 from iclbench.measurement import AnyMeasurement
 from iclbench.method import Method
 from iclbench.models.trained import TrainedModel

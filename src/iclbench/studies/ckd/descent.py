@@ -6,14 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float
 from pydantic import AfterValidator, Field, model_validator
 
 from iclbench.attention.exponential import Exponential
 from iclbench.attention.linear import Linear
 from iclbench.attention.softmax import Softmax
-from iclbench.lazy import torch
+from iclbench.lazy import pd, torch
 from iclbench.measurement import Measurement
 from iclbench.method import ascending
 from iclbench.records import make_rows

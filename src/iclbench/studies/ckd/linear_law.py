@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float
 from pydantic import AfterValidator, Field
 
 from iclbench.attention.linear import Linear
+from iclbench.lazy import pd
 from iclbench.measurement import Measurement
 from iclbench.records import make_rows
 from iclbench.studies.ckd.problems import depth_limit_of, distinct, pairs_of, prompts_of

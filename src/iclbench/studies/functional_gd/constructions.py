@@ -7,12 +7,11 @@ from itertools import islice, repeat
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float
 from pydantic import Field
 
 from iclbench.attention.kernels import Kernel
-from iclbench.lazy import torch
+from iclbench.lazy import pd, torch
 from iclbench.measurement import Measurement
 from iclbench.method import Ascending
 from iclbench.models.constructed.functional_gd import FunctionalGD

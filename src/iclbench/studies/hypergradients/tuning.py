@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float
 from pydantic import Field, model_validator
 from typing_extensions import override
 
 from iclbench.attention.kernels import Kernel
-from iclbench.lazy import torch
+from iclbench.lazy import pd, torch
 from iclbench.measurement import Measurement
 from iclbench.method import Ascending
 from iclbench.records import make_rows

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import pandas as pd
 from pydantic import Field, model_validator
 
+from iclbench.lazy import pd
 from iclbench.measurement import Measurement
 from iclbench.method import Ascending
 from iclbench.records import make_rows

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float
 from pydantic import Field, model_validator
 
+from iclbench.lazy import pd
 from iclbench.measurement import Measurement
 from iclbench.records import make_rows
 from iclbench.streams import stream

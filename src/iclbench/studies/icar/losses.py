@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import pandas as pd
 from pydantic import AfterValidator, Field, model_validator
 
+from iclbench.lazy import pd
 from iclbench.measurement import Measurement
 from iclbench.records import make_rows
 from iclbench.streams import stream

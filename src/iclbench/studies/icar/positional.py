@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Complex, Float
 from pydantic import Field
 
+from iclbench.lazy import pd
 from iclbench.measurement import Measurement
 from iclbench.method import Ascending
 from iclbench.records import make_rows

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float, Int
 from pydantic import Field
 from typing_extensions import override
 
 from iclbench.files import JobError
+from iclbench.lazy import pd
 from iclbench.measurement import Measurement
 from iclbench.records import left_out, make_rows
 from iclbench.streams import stream

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float, Int
 from pydantic import Field, field_validator, model_validator
 
-from iclbench.lazy import torch
+from iclbench.lazy import pd, torch
 from iclbench.measurement import Measurement
 from iclbench.measures import squared_errors
 from iclbench.method import Ascending, Method

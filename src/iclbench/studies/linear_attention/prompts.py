@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float
 from pydantic import AfterValidator, Field
 
 from iclbench.files import JobError
-from iclbench.lazy import torch
+from iclbench.lazy import pd, torch
 from iclbench.streams import stream
 from iclbench.studies.linear_attention.resampling import bootstrap_means, rows_with_intervals
 from iclbench.studies.linear_attention.shifts import SHIFTS, Shifted, draw

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float
 
+from iclbench.lazy import pd
 from iclbench.records import make_rows
 
 TRIALS, LEVEL = 1000, 0.9

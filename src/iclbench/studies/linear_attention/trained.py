@@ -8,12 +8,11 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float
 from pydantic import Field, field_validator
 
 from iclbench.attention.linear import Linear
-from iclbench.lazy import torch
+from iclbench.lazy import pd, torch
 from iclbench.measurement import Measurement
 from iclbench.models.paired import Paired
 from iclbench.records import make_rows

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float
 from pydantic import Field
 from typing_extensions import override
 
-from iclbench.lazy import torch
+from iclbench.lazy import pd, torch
 from iclbench.measurement import Measurement
 from iclbench.models.constructed.newton import Newton as Transformer
 from iclbench.records import make_rows

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Bool, Float
 from pydantic import Field
 from typing_extensions import override
 
+from iclbench.lazy import pd
 from iclbench.measurement import Measurement
 from iclbench.method import Ascending
 from iclbench.records import make_rows

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float, Num
 
-from iclbench.lazy import torch
+from iclbench.lazy import pd, torch
 from iclbench.measures import best_match
 from iclbench.records import make_rows
 

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 from pydantic import Field
 from typing_extensions import override
 
 from iclbench.files import JobError
-from iclbench.lazy import torch
+from iclbench.lazy import pd, torch
 from iclbench.measures import mean_and_stderr
 from iclbench.records import make_rows
 from iclbench.streams import stream

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float
 from pydantic import AfterValidator, Field
 from typing_extensions import override
 
-from iclbench.lazy import torch
+from iclbench.lazy import pd, torch
 from iclbench.measures import rows_from_errors, similarity_of_errors, squared_errors
 from iclbench.method import ascending
 from iclbench.records import make_rows

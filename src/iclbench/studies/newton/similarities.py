@@ -7,11 +7,10 @@ from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float
 from pydantic import AfterValidator, Field, model_validator
 
-from iclbench.lazy import torch
+from iclbench.lazy import pd, torch
 from iclbench.measurement import Measurement
 from iclbench.measures import mean_and_stderr, similarity_of_errors, squared_errors
 from iclbench.method import Method, ascending

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-import pandas as pd
 from pydantic import Field
 from typing_extensions import override
 
-from iclbench.lazy import torch
+from iclbench.lazy import pd, torch
 from iclbench.measures import induced_weights, similarity_of_weights
 from iclbench.streams import stream
 from iclbench.studies.newton.matches import match_rows
