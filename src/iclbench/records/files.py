@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from iclbench.files import written_aside
@@ -88,7 +89,12 @@ def read(
             f"{source}: filters: {error}; expected conditions on: {COLUMNS}"
         ) from error
     tables = [_read(path, columns=columns, filters=condition) for path in paths]
-    return pa.concat_tables(tables).to_pandas(types_mapper={pa.int32(): pd.Int32Dtype()}.get)
+    return as_frame(pa.concat_tables(tables))
+
+
+def as_frame(table: pa.Table) -> pd.DataFrame:
+    """Return rows as pandas has them: nulls are NA in integer columns, and NaN in the others."""
+    return table.to_pandas(types_mapper={pa.int32(): pd.Int32Dtype()}.get)
 
 
 def provenance(path: str | Path) -> dict[str, Any]:
@@ -152,14 +158,31 @@ def _paths(source: str | Path | Iterable[str | Path]) -> list[Path]:
     return paths
 
 
-def _read(path: Path, **options: Any) -> pa.Table:
-    _schema(path)
+def _read(path: Path, columns: Sequence[str] | None, filters: pc.Expression | None) -> pa.Table:
+    """Return rows part after part, so that memory is that of what is returned."""
     try:
-        with path.open("rb") as file:
-            table = pq.read_table(file, page_checksum_verification=True, **options)
+        parts = scanned([path]).scanner(
+            columns=None if columns is None else list(columns),
+            filter=filters,
+            batch_readahead=1,
+            fragment_readahead=1,
+        )
+        return parts.to_table()
     except (OSError, pa.ArrowException) as error:
         raise _damaged(path, error) from error
-    return table.replace_schema_metadata()
+
+
+def scanned(paths: Sequence[Path]) -> ds.Dataset:
+    """Return tables of rows as one that is not in memory.
+
+    Raises:
+        RecordError: If a file is missing, damaged or of another schema.
+    """
+    for path in paths:
+        _schema(path)
+    options = ds.ParquetFragmentScanOptions(pre_buffer=False, page_checksum_verification=True)
+    parquet = ds.ParquetFileFormat(default_fragment_scan_options=options)
+    return ds.dataset([str(path) for path in paths], SCHEMA, parquet)
 
 
 def _schema(path: Path) -> pa.Schema:

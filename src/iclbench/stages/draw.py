@@ -22,5 +22,6 @@ def draw_figure(plan: Path, figure: Path, rows: Sequence[Path]) -> None:
     settings = read_job(plan).settings
     draw = find("figures", settings["kind"])
     task = () if settings["task"] is None else (settings["task"],)
-    drawn, table = draw(read(rows), *task)
+    selection = getattr(draw, "selection", None)
+    drawn, table = draw(read(rows) if selection is None else selection.read(rows, *task), *task)
     save(drawn, table, figure.with_suffix(""))
