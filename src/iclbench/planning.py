@@ -66,6 +66,7 @@ def make_plan(config: Config) -> Plan:
                 task=_task_settings(task_name, task),
                 methods={each: _method_settings(method) for each, method in working.items()},
                 left_out=_left_out(methods, reasons),
+                prompts_at_once=config.scale.prompts_at_once,
                 similarities=study.similarities,
                 scale=config.run.scale,
             )

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from iclbench.measures import similarity_of_errors
+from iclbench.solvers.gradient_descent import GradientDescent
 from iclbench.stages.job import Job
-from iclbench.stages.predict import Run, _similarities
+from iclbench.stages.predict import Run, _runs, _similarities
 
 OUTPUTS = torch.randn(6, 5, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
@@ -54,3 +55,14 @@ def test_similarities_are_those_of_every_two_methods(job):
 
 def test_a_task_on_which_no_method_works_has_no_similarities(job):
     assert list(_similarities(job, [made("bayes", "reference", 0, (0,))], OUTPUTS, "errors")) == []
+
+
+@pytest.mark.parametrize("size", [1, 4, 6, 100])
+def test_a_method_predicts_parts_of_the_prompts_as_it_predicts_all(job, size):
+    method = {"kind": "gradient_descent", "iterations": [1, 5]}
+    job.settings["methods"] = {"gd": {"family": "solver", "settings": method}}
+    job.settings["prompts_at_once"] = size
+    inputs = torch.randn(6, 5, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    (run,) = _runs(job, {"inputs": inputs, "outputs": OUTPUTS}, {})
+    expected = GradientDescent.model_validate(method).predict(inputs, OUTPUTS)
+    torch.testing.assert_close(run.predictions, expected)

@@ -229,6 +229,13 @@ class ScaleFile(Settings):
     summary: Summary
     seeds: int = Field(ge=1, le=10_000, description="seeds of every trained model")
     prompts: int = Field(ge=2, le=1_000_000, description="evaluation prompts of every task")
+    prompts_at_once: int = Field(
+        default=100,
+        ge=1,
+        le=1_000_000,
+        description="evaluation prompts that a method which is not trained predicts at a time: its "
+        "memory is that of these, whatever the number of all",
+    )
     tasks: Overlay
     models: Overlay
     solvers: Overlay

@@ -83,7 +83,10 @@ def _runs(job: Job, tensors: dict[str, torch.Tensor], models: dict[str, Path]) -
         room = "solvers" if family == "solver" else "models"
         method = read_kind(room, described["settings"])
         if isinstance(method, Method):
-            yield Run(name, family, 0, method.iterates, method.predict(inputs, outputs))
+            size = job.settings["prompts_at_once"]
+            parts = zip(inputs.split(size), outputs.split(size), strict=True)
+            predictions = torch.cat([method.predict(*part) for part in parts], dim=1)
+            yield Run(name, family, 0, method.iterates, predictions)
         elif isinstance(method, TrainedModel):
             trained = load(models[name])
             predictions = predict(trained, method, inputs, outputs)
