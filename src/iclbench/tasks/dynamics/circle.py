@@ -15,7 +15,9 @@ def circle_states(
     taken of the angle, so that no rounding piles up along the sequence.
     """
     phases = angles[:, None, :] * np.arange(length + 1)[:, None]
-    pairs = np.stack([np.cos(phases), np.sin(phases)], axis=-1)
+    pairs = np.empty((*phases.shape, 2))
+    np.cos(phases, out=pairs[..., 0])
+    np.sin(phases, out=pairs[..., 1])
     return pairs.reshape(len(angles), length + 1, -1)
 
 

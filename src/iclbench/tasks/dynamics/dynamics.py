@@ -31,11 +31,11 @@ def orbit(
     step: Callable[[np.ndarray], np.ndarray], start: Float[np.ndarray, "batch p"], length: int
 ) -> Float[np.ndarray, "batch states p"]:
     """Return the ``length`` + 1 states s_1, step(s_1), step(step(s_1)), … as rows."""
-    states = np.empty((len(start), length + 1, start.shape[-1]))
-    states[:, 0] = start
+    states = np.empty((length + 1, *start.shape))
+    states[0] = start
     for t in range(length):
-        states[:, t + 1] = step(states[:, t])
-    return states
+        states[t + 1] = step(states[t])
+    return states.swapaxes(0, 1)
 
 
 def linear_orbit(
@@ -46,9 +46,9 @@ def linear_orbit(
     W^k is squared along the way, of which the relative error is about k times that of rounding for
     an orthogonal W, as of k products with W.
     """
-    states, power = start[:, None], W
+    states, power = start[:, None], np.ascontiguousarray(W.mT)
     while states.shape[1] <= length:
-        states = np.concatenate([states, states @ power.mT], axis=1)
+        states = np.concatenate([states, states @ power], axis=1)
         power = power @ power
     return states[:, : length + 1]
 

@@ -58,6 +58,6 @@ class LinearDynamics(Dynamics):
         inputs, clean = np.empty_like(noise), np.empty_like(noise)
         for t in range(length):
             inputs[:, t] = state
-            clean[:, t] = np.einsum("bij,bj->bi", W, state)
+            clean[:, t] = np.matvec(W, state)
             state = clean[:, t] + noise[:, t]
         return Prompts(inputs=inputs, outputs=clean + noise, clean=clean, truth={"W": W})

@@ -41,11 +41,14 @@ class Network(SphereDynamics):
         W2 = rng.standard_normal((batch, self.dim, self.hidden))
         W2 -= W2.mean(-1, keepdims=True)
 
+        gained = np.ascontiguousarray(_GAIN * W1.mT)
+
         def step(s: np.ndarray) -> np.ndarray:
-            hidden = _GAIN * np.einsum("bhd,bd->bh", W1, s)
+            hidden = np.vecmat(s, gained)
             hidden = np.tanh(hidden) if self.activation == "tanh" else np.maximum(hidden, 0)
-            image = np.einsum("bdh,bh->bd", W2, hidden)
-            return normalised(np.where(image.any(-1, keepdims=True), image, s))
+            image = np.matvec(W2, hidden)
+            moves = image.any(-1, keepdims=True)
+            return normalised(image if moves.all() else np.where(moves, image, s))
 
         states = orbit(step, unit_vectors(rng, batch, self.dim), length)
         return noise_free_prompts(states, {"W1": W1, "W2": W2})

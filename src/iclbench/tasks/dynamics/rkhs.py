@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float
 from pydantic import Field
 
 from iclbench.tasks.draws import haar_matrices, unit_vectors
@@ -48,18 +49,30 @@ class Rkhs(SphereDynamics):
         m, d = self.centres, self.dim
         Q = haar_matrices(rng, batch * (m + 1), d).reshape(batch, m + 1, d, d)
         v = unit_vectors(rng, batch, m, d)
-        even = d - d % 2
+        w = self.strength / np.sqrt(m) * v
+        terms = (Q[:, 1:, None] @ _rotation_terms(d)).reshape(batch, m, 3, d * d)
+        factors = np.ones((batch, m, 1, 3))  # cos phi, sin phi and 1 for every j
 
         def step(s: np.ndarray) -> np.ndarray:
-            angles = self.strength / np.sqrt(m) * np.einsum("bjd,bd->jb", v, s)
-            image = np.einsum("bij,bj->bi", Q[:, 0], s)
-            for j, (cos, sin) in enumerate(zip(np.cos(angles), np.sin(angles), strict=True), 1):
-                left, right = image[:, 0:even:2], image[:, 1:even:2]
-                turned = image.copy()
-                turned[:, 0:even:2] = cos[:, None] * left - sin[:, None] * right
-                turned[:, 1:even:2] = sin[:, None] * left + cos[:, None] * right
-                image = np.einsum("bij,bj->bi", Q[:, j], turned)
+            angles = np.matvec(w, s)
+            np.cos(angles, out=factors[..., 0, 0])
+            np.sin(angles, out=factors[..., 0, 1])
+            turns = (factors @ terms).reshape(batch, m, d, d)
+            image = np.matvec(Q[:, 0], s)
+            for j in range(m):
+                image = np.matvec(turns[:, j], image)
             return image
 
         states = orbit(step, unit_vectors(rng, batch, d), length)
         return noise_free_prompts(states, {"Q": Q, "v": v})
+
+
+def _rotation_terms(dim: int) -> Float[np.ndarray, "3 d d"]:
+    """Return P, J and E of R(phi) = cos(phi) P + sin(phi) J + E.
+
+    P is the projection on the coordinate pairs, J turns each by a right angle, and E is the
+    projection on what is left, a last odd coordinate.
+    """
+    paired = np.arange(dim) < dim - dim % 2
+    below = np.diag(paired[1:] & (np.arange(dim - 1) % 2 == 0), -1).astype(float)
+    return np.stack([np.diag(paired), below - below.T, np.diag(~paired)])

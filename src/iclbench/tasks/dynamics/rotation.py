@@ -37,11 +37,11 @@ class Rotation(SphereDynamics):
         Omega = haar_matrices(rng, batch, self.dim)
         W1 = rng.standard_normal((batch, _HIDDEN, self.dim))
         W2 = rng.standard_normal((batch, self.dim, _HIDDEN))
+        scaled = W2 / np.sqrt(_HIDDEN)
 
         def step(s: np.ndarray) -> np.ndarray:
-            hidden = np.maximum(np.einsum("bhd,bd->bh", W1, s), 0)
-            bend = np.tanh(np.einsum("bdh,bh->bd", W2, hidden) / np.sqrt(_HIDDEN))
-            return normalised(np.einsum("bij,bj->bi", Omega, s) + self.strength * bend)
+            bend = np.tanh(np.matvec(scaled, np.maximum(np.matvec(W1, s), 0)))
+            return normalised(np.matvec(Omega, s) + self.strength * bend)
 
         states = orbit(step, unit_vectors(rng, batch, self.dim), length)
         return noise_free_prompts(states, {"Omega": Omega, "W1": W1, "W2": W2})

@@ -152,7 +152,7 @@ class GaussianProcess(Family):
         weights, variances = self.conditionals(inputs)
         outputs = np.sqrt(variances) * rng.standard_normal((batch, length))
         for t in range(length):
-            outputs[:, t] += np.einsum("bs,bs->b", weights[:, t, :t], outputs[:, :t])
+            outputs[:, t] += np.vecdot(weights[:, t, :t], outputs[:, :t])
         outputs = outputs[..., None]
         return Prompts(inputs=inputs, outputs=outputs, clean=outputs)
 
@@ -214,7 +214,7 @@ def _indefinite_conditionals(
         eigenvalues, V = np.linalg.eigh(gram[:, : t + 1, : t + 1])
         spread = np.abs(eigenvalues)
         spread = np.maximum(spread, np.finfo(float).eps * spread.max(-1, keepdims=True))
-        precision = np.einsum("bsk,bk->bs", V, V[:, -1] / spread)
+        precision = np.matvec(V, V[:, -1] / spread)
         variance = 1 / precision[:, -1]
         weights[:, t, :t] = -precision[:, :-1] * variance[:, None]
         variances[:, t] = np.where(variance > _KNOWN * gram[:, t, t], variance, 0)
