@@ -1,12 +1,13 @@
 # make        set up, run the benchmark at the scale of config.yaml, write the report
 # make test   the tests, the whole workflow at smoke scale included
 # make lint   format, lint and types, of Python and of the workflow
+# make bench  our code beside plain references, in ten minutes on an idle machine
 # make clean  remove everything that runs generate
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: all setup test lint format schema clean
+.PHONY: all setup test lint bench format schema clean
 all: setup
 	$(BIN)/snakemake --cores all
 	$(BIN)/snakemake --report results/report.html
@@ -27,6 +28,10 @@ lint: setup
 	$(BIN)/pyright
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
+
+bench: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
+	$(BIN)/python -m benchmarks $(if $(wildcard results/benchmarks/train),--tree .)
 
 format: setup
 	$(BIN)/ruff format .

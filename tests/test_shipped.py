@@ -62,9 +62,7 @@ def predictor(path, task):
         return method.predict, len(method.iterates)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = one_seed(
-            method.build(task.family.input_dim, task.family.output_dim, task.length)
-        )
+        network = one_seed(method.build(task.family.input_dim, task.family.output_dim, task.length))
     return network.double().requires_grad_(False), len(method.iterates)
 
 

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iclbench.solvers import prefix_spectrum
+from iclbench.solvers.bfgs import BFGS
+from iclbench.solvers.conjugate_gradient import ConjugateGradient
+from iclbench.solvers.gradient_descent import GradientDescent
+from iclbench.solvers.newton import Newton
 from iclbench.solvers.prefix_attention import causal_product, depth_limit
-from iclbench.solvers.prefix_spectrum import approach, spectrum
+from iclbench.solvers.prefix_spectrum import approach, eigenbases, spectrum
 from iclbench.solvers.prefixes import before, eigen, moments, reciprocal
 
 sizes = st.integers(1, 6)
@@ -60,16 +65,31 @@ def test_reciprocal_of_zero_is_zero() -> None:
     assert reciprocal(torch.tensor([0.0, 4.0])).tolist() == [0.0, 0.25]
 
 
-def test_spectrum_solves_the_normal_equations_in_chunks(monkeypatch) -> None:
+def test_spectrum_solves_the_normal_equations() -> None:
     x, y = pairs(2, 5, 12, 4, 2)
-    whole = spectrum(x, y)
-    monkeypatch.setattr(prefix_spectrum, "BUDGET", 2 * 12 * 16)
-    values, query, target = spectrum(x, y)
-    assert all(torch.equal(a, b) for a, b in zip(whole, (values, query, target), strict=True))
+    values, query, target = spectrum(eigenbases(x), x, y)
     predicted = torch.einsum("btp,btpq->btq", query * reciprocal(values), target)
     for t in range(1, 12):
         w = torch.linalg.pinv(x[:, :t]) @ y[:, :t]
         torch.testing.assert_close(predicted[:, t], (x[:, t, None] @ w)[:, 0], rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize(
+    "solver",
+    [
+        Newton(kind="newton"),
+        GradientDescent(kind="gradient_descent", start="uniform"),
+        BFGS(kind="bfgs", line_search="wolfe"),
+        ConjugateGradient(kind="conjugate_gradient"),
+    ],
+)
+def test_shared_bases_and_chunks_change_no_prediction(solver, dtype, monkeypatch) -> None:
+    x, y = (part.to(dtype) for part in pairs(2, 5, 12, 4, 2))
+    whole = solver.predict(x, y)
+    assert torch.equal(solver.predict_in(eigenbases(x), x, y), whole)
+    monkeypatch.setattr(prefix_spectrum, "BUDGET", 2 * 12 * 16)
+    torch.testing.assert_close(solver.predict(x, y), whole, rtol=1e-6, atol=1e-9)
 
 
 @settings(deadline=None, max_examples=50)

@@ -23,11 +23,13 @@ from iclbench.plotting.panels import (
 )
 from iclbench.plotting.style import FAMILIES, STYLE, looks
 from iclbench.plotting.summaries import in_order, left_out, of_metric, over_seeds
+from iclbench.records import drawn_from
 
 MOST = 10
 """How many methods a panel holds, references aside."""
 
 
+@drawn_from("normalised_error", last="iterate")
 @mpl.rc_context(STYLE)
 def context(rows: pd.DataFrame, task: str) -> tuple[Figure, pd.DataFrame]:
     """Draw the normalised error of each method against the number of pairs seen.

@@ -25,8 +25,10 @@ from iclbench.plotting.panels import (
 )
 from iclbench.plotting.style import STYLE, looks
 from iclbench.plotting.summaries import in_order, last_quarter, of_metric, over_seeds
+from iclbench.records import drawn_from
 
 
+@drawn_from("normalised_error", last="quarter")
 @mpl.rc_context(STYLE)
 def iterates(rows: pd.DataFrame, task: str) -> tuple[Figure, pd.DataFrame]:
     """Draw the normalised error at the last quarter of positions against layer and iteration.

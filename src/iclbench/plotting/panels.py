@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.path import Path
 from matplotlib.textpath import TextPath
 from matplotlib.ticker import LogLocator, NullFormatter
 from matplotlib.transforms import ScaledTranslation
@@ -103,7 +104,10 @@ def note(figure: Figure, text: str, lines: int = 2) -> None:
 
 def text_width(text: str, size: float = NAME_SIZE) -> float:
     """Return the width of a text in inches."""
-    return TextPath((0, 0), text or " ", size=size).get_extents().width * POINT
+    path = TextPath((0, 0), text or " ", size=size)
+    # A glyph is as wide as its control points: its outline has some where it turns back.
+    drawn = path.vertices[path.codes != Path.CLOSEPOLY, 0]
+    return float(np.ptp(drawn)) * POINT
 
 
 def names_width(names: Sequence[str]) -> float:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from matplotlib.figure import Figure
+from matplotlib.mathtext import MathTextParser
 
 from iclbench.files import written_aside
 from iclbench.plotting.style import STYLE
+from iclbench.plotting.ticks import join_minor_ticks
 
-UNDATED = {
-    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-    "png": {"Software": None},
+FORMATS: dict[str, dict[str, Any]] = {
+    "pdf": {"metadata": {"CreationDate": None, "Creator": None, "Producer": None}},
+    "png": {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": 3}},
 }
+
+# Builds the parser of formulas, once for all processes that are forked from one that has this.
+MathTextParser("path").parse("$t$")
 
 
 def save(figure: Figure, table: pd.DataFrame, stem: str | Path) -> None:
@@ -29,9 +35,14 @@ def save(figure: Figure, table: pd.DataFrame, stem: str | Path) -> None:
         table: The numbers that it draws.
         stem: The path without a suffix.
     """
-    for suffix, metadata in UNDATED.items():
-        with written_aside(Path(f"{stem}.{suffix}")) as aside, mpl.rc_context(STYLE):
-            figure.savefig(aside, format=suffix, metadata=metadata)
+    with mpl.rc_context(STYLE):
+        for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+            join_minor_ticks(axis)
+            if not axis.get_label_text():
+                axis.set_label_coords(0, 0)  # else past all ticks, measured at every drawing
+        for suffix, options in FORMATS.items():
+            with written_aside(Path(f"{stem}.{suffix}")) as aside:
+                figure.savefig(aside, format=suffix, **options)
     with written_aside(Path(f"{stem}.parquet")) as aside:
         drawn = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata()
         pq.write_table(drawn, aside, compression="zstd")

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from iclbench.plotting.panels import NAME_SIZE, PAGE, Layout, make_panels, text_width
 from iclbench.plotting.style import FAMILIES, STYLE
 from iclbench.plotting.summaries import of_metric
+from iclbench.records import drawn_from
 
 SOLVERS = 4
 """How many solvers are drawn: those that the models match best."""
@@ -20,6 +21,7 @@ SOLVERS = 4
 COLOURS, RANGE = "viridis", Normalize(0, 1)
 
 
+@drawn_from("similarity")
 @mpl.rc_context(STYLE)
 def similarity(rows: pd.DataFrame, task: str) -> tuple[Figure, pd.DataFrame]:
     """Draw the similarity of errors of each trained model's layers with each solver's iterations.
@@ -32,10 +34,8 @@ def similarity(rows: pd.DataFrame, task: str) -> tuple[Figure, pd.DataFrame]:
         The figure, and what it draws: ``value``, the mean over seeds, and ``best``.
     """
     pairs = of_metric(rows, "similarity", task)
-    is_solver = rows["family"] == "solver"
-    pairs = pairs[
-        (pairs["family"] != "solver") & pairs["reference"].isin(rows.loc[is_solver, "method"])
-    ]
+    solvers = rows.loc[rows["family"] == "solver", "method"].unique()
+    pairs = pairs[(pairs["family"] != "solver") & pairs["reference"].isin(solvers)]
     is_trained = pairs["family"] == "trained"
     pairs = pairs[is_trained if is_trained.any() else slice(None)]
     keys = ["task", "family", "method", "iterate", "reference", "reference_iterate"]

@@ -15,6 +15,7 @@ STYLE: dict[Any, Any] = {
     "axes.titlelocation": "left",
     "axes.titlesize": 7.5,
     "axes.titleweight": "bold",
+    "axes.titley": 1.0,  # else it is looked for, past all ticks, at every drawing
     "axes.unicode_minus": True,
     "font.family": "DejaVu Sans",
     "font.size": 7,
@@ -27,6 +28,7 @@ STYLE: dict[Any, Any] = {
     "lines.solid_capstyle": "round",
     "mathtext.fontset": "dejavusans",
     "pdf.fonttype": 42,
+    "ps.fonttype": 42,  # by which Matplotlib 3.11 counts the characters of a PDF's fonts
     "savefig.dpi": 200,
     "xtick.labelsize": 6.5,
     "xtick.major.width": 0.6,
@@ -86,7 +88,8 @@ def looks(rows: pd.DataFrame) -> dict[tuple[str, str], dict[str, Any]]:
     constructed ones dashed, solvers thin, references black or grey.
     """
     members: dict[str, list[str]] = {}
-    for family, method in sorted(set(zip(rows["family"], rows["method"], strict=True))):
+    pairs = rows[["family", "method"]].drop_duplicates().itertuples(index=False, name=None)
+    for family, method in sorted(pairs):
         members.setdefault(family, []).append(method)
     given = {("reference", name): REFERENCES[name] for name in members.pop("reference", [])}
     for family, names in members.items():

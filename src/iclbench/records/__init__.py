@@ -4,7 +4,7 @@ from iclbench.records.files import provenance, read, write
 from iclbench.records.origin import collect_provenance
 from iclbench.records.rows import left_out, make_rows
 from iclbench.records.schema import FAMILIES, LEFT_OUT, SCHEMA, RecordError
-from iclbench.records.selection import Selection, drawn_from
+from iclbench.records.selection import Selection, drawn_from, rows_to_draw
 
 __all__ = [
     "FAMILIES",
@@ -18,5 +18,6 @@ __all__ = [
     "make_rows",
     "provenance",
     "read",
+    "rows_to_draw",
     "write",
 ]

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from pyarrow import acero
 
 from iclbench.lazy import pd
-from iclbench.records.files import as_frame, scanned
+from iclbench.records.files import as_frame, read, scanned
 from iclbench.records.schema import SCHEMA, RecordError
 
 DRAWN = [name for name in SCHEMA.names if name not in ("config", "code")]
@@ -85,6 +85,18 @@ def drawn_from(
         return draw
 
     return decorate
+
+
+def rows_to_draw(
+    draw: Callable[..., object], source: Iterable[Path], task: str | None = None
+) -> pd.DataFrame:
+    """Return the rows that a figure's function is to be handed: of its selection, or else all.
+
+    Raises:
+        RecordError: As ``read`` does.
+    """
+    selection = getattr(draw, "selection", None)
+    return selection.read(source, task) if isinstance(selection, Selection) else read(source)
 
 
 def _scan(paths: list[Path], condition: pc.Expression) -> acero.Declaration:

@@ -10,9 +10,8 @@ from pydantic import Field
 from typing_extensions import override
 
 from iclbench.lazy import torch
-from iclbench.method import Method
 from iclbench.solvers.prefix_iterations import Iterations
-from iclbench.solvers.prefix_spectrum import spectrum
+from iclbench.solvers.prefix_spectrum import Eigenbases, Spectral, spectrum
 from iclbench.solvers.prefixes import reciprocal
 
 ARMIJO, CURVATURE = 1e-4, 0.9
@@ -20,7 +19,7 @@ ARMIJO, CURVATURE = 1e-4, 0.9
 slope that it may leave (Wolfe conditions)."""
 
 
-class BFGS(Method):
+class BFGS(Spectral):
     """BFGS down 1/2 sum_{s<t} |y_s - W x_s|^2 from W = 0 and H_0 = I, output by output.
 
     With the gradient g_n = S w_n - X^T y the iteration is d_n = -H_n g_n, w_{n+1} = w_n + a_n d_n
@@ -70,12 +69,13 @@ class BFGS(Method):
         return self.iterations
 
     @override
-    def predict(
+    def predict_in(
         self,
+        bases: Eigenbases,
         inputs: Float[torch.Tensor, "batch time p"],
         outputs: Float[torch.Tensor, "batch time q"],
     ) -> Float[torch.Tensor, "iterate batch time q"]:
-        values, query, target = spectrum(inputs, outputs)
+        values, query, target = spectrum(bases, inputs, outputs)
         values = values.unsqueeze(-1)
         weights = 0.0 * target  # NaN where the pairs seen are not finite
         gradient = -target

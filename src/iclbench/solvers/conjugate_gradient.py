@@ -9,13 +9,12 @@ from pydantic import Field
 from typing_extensions import override
 
 from iclbench.lazy import torch
-from iclbench.method import Method
 from iclbench.solvers.prefix_iterations import Iterations
-from iclbench.solvers.prefix_spectrum import spectrum
+from iclbench.solvers.prefix_spectrum import Eigenbases, Spectral, spectrum
 from iclbench.solvers.prefixes import reciprocal
 
 
-class ConjugateGradient(Method):
+class ConjugateGradient(Spectral):
     """Conjugate gradients (Hestenes & Stiefel 1952) on S w = X^T y from w = 0, output by output.
 
     Iterate n minimises |y - X w|^2 over span{b, S b, …, S^{n-1} b}, b = X^T y, and is the
@@ -37,12 +36,13 @@ class ConjugateGradient(Method):
         return self.iterations
 
     @override
-    def predict(
+    def predict_in(
         self,
+        bases: Eigenbases,
         inputs: Float[torch.Tensor, "batch time p"],
         outputs: Float[torch.Tensor, "batch time q"],
     ) -> Float[torch.Tensor, "iterate batch time q"]:
-        values, query, target = spectrum(inputs, outputs)
+        values, query, target = spectrum(bases, inputs, outputs)
         values = values.unsqueeze(-1)
         weights = torch.zeros_like(target)
         residual = direction = target

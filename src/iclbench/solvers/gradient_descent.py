@@ -10,9 +10,8 @@ from typing_extensions import override
 
 from iclbench.capabilities import Fact
 from iclbench.lazy import torch
-from iclbench.method import Method
 from iclbench.solvers.prefix_iterations import Iterations
-from iclbench.solvers.prefix_spectrum import approach, spectrum
+from iclbench.solvers.prefix_spectrum import Eigenbases, Spectral, approach, spectrum
 from iclbench.solvers.prefixes import reciprocal
 from iclbench.streams import stream
 
@@ -31,7 +30,7 @@ def initial_weights(
     return torch.as_tensor(drawn, dtype=inputs.dtype, device=inputs.device)
 
 
-class GradientDescent(Method):
+class GradientDescent(Spectral):
     """n steps W <- W + eta sum_{s<t} (y_s - W x_s) x_s^T, down 1/2 sum_{s<t} |y_s - W x_s|^2.
 
     With S = V diag(l) V^T the error along v_i shrinks by 1 - eta l_i a step, so that one
@@ -80,8 +79,9 @@ class GradientDescent(Method):
         return self.iterations
 
     @override
-    def predict(
+    def predict_in(
         self,
+        bases: Eigenbases,
         inputs: Float[torch.Tensor, "batch time p"],
         outputs: Float[torch.Tensor, "batch time q"],
     ) -> Float[torch.Tensor, "iterate batch time q"]:
@@ -95,7 +95,7 @@ class GradientDescent(Method):
         if self.start == "uniform":
             offset = x @ initial_weights(self.kind, self.seed, x, y.shape[-1])
         # Descent from W_0 is descent from zero towards what W_0 leaves to explain.
-        values, query, target = spectrum(x, y - offset)
+        values, query, target = spectrum(bases, x, y - offset)
         modes = (query * reciprocal(values)).unsqueeze(-1) * target
         predictions = offset + approach(modes, self.steps(values) * values, self.iterations)
         if self.normalise:

@@ -9,12 +9,12 @@ from pydantic import AfterValidator, Field
 from typing_extensions import override
 
 from iclbench.lazy import torch
-from iclbench.method import Method, ascending
-from iclbench.solvers.prefix_spectrum import approach, spectrum
+from iclbench.method import ascending
+from iclbench.solvers.prefix_spectrum import Eigenbases, Spectral, approach, spectrum
 from iclbench.solvers.prefixes import reciprocal
 
 
-class Newton(Method):
+class Newton(Spectral):
     """M_0 = alpha S, M_{k+1} = 2 M_k - M_k S M_k, weights M_k X^T y, S = X^T X of the prefix.
 
     M_k S = I - (I - alpha S^2)^{2^k}: along an eigenvector of S with eigenvalue l, iteration k has
@@ -53,12 +53,13 @@ class Newton(Method):
         return self.iterations
 
     @override
-    def predict(
+    def predict_in(
         self,
+        bases: Eigenbases,
         inputs: Float[torch.Tensor, "batch time p"],
         outputs: Float[torch.Tensor, "batch time q"],
     ) -> Float[torch.Tensor, "iterate batch time q"]:
-        values, query, target = spectrum(inputs, outputs)
+        values, query, target = spectrum(bases, inputs, outputs)
         values = values + self.regularisation
         modes = (query * reciprocal(values)).unsqueeze(-1) * target
         predictions = approach(modes, self.contraction(values), (2**k for k in self.iterations))

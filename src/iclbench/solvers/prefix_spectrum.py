@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from jaxtyping import Float
+from typing_extensions import override
 
 from iclbench.lazy import torch
-from iclbench.solvers.prefixes import eigen, moments
+from iclbench.method import Method
+from iclbench.solvers.prefixes import before, eigen
 
 BUDGET = 2**24
 """How many numbers the matrices S_t of the prompts solved together may hold."""
 
 
+class Eigenbases(NamedTuple):
+    """S_t = V diag(l) V^T of every prefix, in float64; l ascends, and is 0 within rounding of it.
+
+    In float64, whatever the inputs: S has the square of the condition number of the inputs.
+    """
+
+    values: Float[torch.Tensor, "batch time p"]
+    vectors: Float[torch.Tensor, "batch time p p"]
+
+
+def eigenbases(inputs: Float[torch.Tensor, "batch time p"]) -> Eigenbases:
+    """Return the eigenbases of S_t = sum_{s<t} x_s x_s^T."""
+    columns = inputs.double().unsqueeze(-1)
+    return Eigenbases(*eigen(before(columns * columns.mT)))
+
+
 def spectrum(
+    bases: Eigenbases,
     inputs: Float[torch.Tensor, "batch time p"],
     outputs: Float[torch.Tensor, "batch time q"],
 ) -> tuple[
@@ -21,25 +42,40 @@ def spectrum(
     Float[torch.Tensor, "batch time p"],
     Float[torch.Tensor, "batch time p q"],
 ]:
-    """Return the normal equations S_t w = b_t of every prefix in the eigenbasis of S_t = V l V^T.
-
-    In float64, whatever the inputs: S has the square of the condition number of the inputs.
+    """Return the normal equations S_t w = b_t of every prefix in the eigenbasis of S_t.
 
     Returns:
         The eigenvalues l, the query V^T x_t and the right-hand side V^T b_t (zero where l is). A
         solution w_i in this basis predicts sum_i (V^T x_t)_i w_i.
     """
-    chunk = max(1, BUDGET // (inputs.shape[1] * inputs.shape[2] ** 2))
-    parts = []
-    prompts = zip(inputs.double().split(chunk), outputs.double().split(chunk), strict=True)
-    for x, y in prompts:
-        S, b = moments(x, y)
-        values, vectors = eigen(S)
-        query = (vectors.mT @ x.unsqueeze(-1)).squeeze(-1)
-        seen = (values != 0).unsqueeze(-1)
-        parts.append((values, query, (vectors.mT @ b).where(seen, 0.0)))
-    values, query, target = (torch.cat(part) for part in zip(*parts, strict=True))
-    return values, query, target
+    values, vectors = bases
+    columns, y = inputs.double().unsqueeze(-1), outputs.double()
+    b = before(columns * y.unsqueeze(-2))
+    query = (vectors.mT @ columns).squeeze(-1)
+    return values, query, (vectors.mT @ b).where((values != 0).unsqueeze(-1), 0.0)
+
+
+class Spectral(Method):
+    """A solver that works in eigenbases, which several on the same prompts can share."""
+
+    @abstractmethod
+    def predict_in(
+        self,
+        bases: Eigenbases,
+        inputs: Float[torch.Tensor, "batch time p"],
+        outputs: Float[torch.Tensor, "batch time q"],
+    ) -> Float[torch.Tensor, "iterate batch time q"]:
+        """Predict as ``predict`` does, with the eigenbases of these inputs."""
+
+    @override
+    def predict(
+        self,
+        inputs: Float[torch.Tensor, "batch time p"],
+        outputs: Float[torch.Tensor, "batch time q"],
+    ) -> Float[torch.Tensor, "iterate batch time q"]:
+        chunk = max(1, BUDGET // (inputs.shape[1] * inputs.shape[2] ** 2))
+        prompts = zip(inputs.split(chunk), outputs.split(chunk), strict=True)
+        return torch.cat([self.predict_in(eigenbases(x), x, y) for x, y in prompts], dim=1)
 
 
 def approach(

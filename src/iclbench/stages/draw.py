@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from iclbench.plotting.saving import save
-from iclbench.records import read
+from iclbench.records import rows_to_draw
 from iclbench.registry import find
 from iclbench.stages.job import read_job
 
@@ -22,6 +22,5 @@ def draw_figure(plan: Path, figure: Path, rows: Sequence[Path]) -> None:
     settings = read_job(plan).settings
     draw = find("figures", settings["kind"])
     task = () if settings["task"] is None else (settings["task"],)
-    selection = getattr(draw, "selection", None)
-    drawn, table = draw(read(rows) if selection is None else selection.read(rows, *task), *task)
+    drawn, table = draw(rows_to_draw(draw, rows, *task), *task)
     save(drawn, table, figure.with_suffix(""))

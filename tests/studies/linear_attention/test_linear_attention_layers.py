@@ -23,8 +23,8 @@ from iclbench.studies.linear_attention.descent import (
     Constants,
     best_constants,
     best_step,
-    last_loss,
     last_predictions,
+    loss_of_constants,
 )
 from iclbench.studies.linear_attention.trained import LinearSelfAttention, Network
 from iclbench.tasks.regression.linear import LinearRegression
@@ -122,16 +122,29 @@ def test_the_query_is_no_key_and_its_label_is_not_seen():
     np.testing.assert_array_equal(nothing.predictions, 0)
 
 
+def loss(x, y, steps, constants):
+    return (last_predictions(x, y, steps, constants) - y[:, -1, 0]).square().mean().item()
+
+
+@pytest.mark.parametrize("pairs", [2, 6])
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_the_loss_in_the_eigenbasis_is_that_of_the_predictions(steps, pairs):
+    """With fewer pairs than dimensions, too, where some eigenvalues are 0."""
+    x, y = prompts(50, pairs + 1, "eigenbasis")
+    found = loss_of_constants(x, y, steps)
+    for constants in (Constants(0.1), Constants(0.3, 0.05), Constants(2.0, -0.4)):
+        assert found(constants) == pytest.approx(loss(x, y, steps, constants), rel=1e-10)
+
+
 @pytest.mark.parametrize("steps", [1, 3])
 def test_constants_are_the_best(steps):
     x, y = prompts(400, 7, "best")
     step = best_step(x, y, steps)
-    least = last_loss(last_predictions(x, y, steps, step), y)
+    least = loss(x, y, steps, step)
     for factor in (0.5, 0.9, 0.99, 1.01, 1.1, 1.5):
-        found = last_predictions(x, y, steps, Constants(factor * step.eta))
-        assert last_loss(found, y) > least
+        assert loss(x, y, steps, Constants(factor * step.eta)) > least
     both = best_constants(x, y, steps)
-    gain = least - last_loss(last_predictions(x, y, steps, both), y)
+    gain = least - loss(x, y, steps, both)
     assert both == step if steps == 1 else gain > 0.1 * least
 
 

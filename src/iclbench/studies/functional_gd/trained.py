@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from itertools import groupby
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float
 from pydantic import Field, model_validator
 
-from iclbench.lazy import torch
+from iclbench.lazy import pd, torch
 from iclbench.measurement import Measurement
 from iclbench.method import Ascending
 from iclbench.models.paired import Paired
@@ -29,9 +26,9 @@ from iclbench.studies.functional_gd.problems import (
     held_out,
     process,
 )
-from iclbench.training.ensembles import State, mapped
+from iclbench.studies.functional_gd.side_by_side import Outcome, trained
+from iclbench.training.ensembles import State, predictions_of
 from iclbench.training.settings import Training
-from iclbench.training.train import train
 
 Heads = Annotated[
     tuple[Literal["linear", "relu", "exponential", "softmax"], ...],
@@ -75,6 +72,16 @@ class Grid(Settings):
     learning_rate: float | None = Field(
         default=None, gt=0, le=10, description="of these models, in place of that of ``training``"
     )
+
+
+class Cell(NamedTuple):
+    """A model to train, in the order in which models are trained."""
+
+    pairs: int
+    rate: float
+    value: Value
+    depth: int
+    heads: Heads
 
 
 class TrainedGrid(Measurement):
@@ -131,17 +138,17 @@ class TrainedGrid(Measurement):
                 f"observed: step {self.observed[-1]} is beyond training.steps "
                 f"({self.training.steps}); end there"
             )
-        cells = [cell[:-1] for cell in self._cells]
+        cells = [cell._replace(rate=0) for cell in self._cells]
         twice = sorted({str(cell) for cell in cells if cells.count(cell) > 1})
         if twice:
             raise ValueError(f"grids: {', '.join(twice)}: given twice; each makes rows of its own")
         return self
 
     @property
-    def _cells(self) -> list[tuple[int, int, Heads, Value, float]]:
-        """Pairs, depth, heads, value and learning rate of each model, by pairs."""
+    def _cells(self) -> list[Cell]:
+        """What to train, by pairs, and then so that what is trained alike follows one another."""
         return sorted(
-            (pairs, depth, heads, value, grid.learning_rate or self.training.learning_rate)
+            Cell(pairs, grid.learning_rate or self.training.learning_rate, value, depth, heads)
             for grid in self.grids
             for pairs in grid.pairs
             for depth in grid.depths
@@ -152,77 +159,63 @@ class TrainedGrid(Measurement):
     def measure(self, names: tuple[str, ...], labels: Mapping[str, Any]) -> Iterator[pd.DataFrame]:
         """Yield the rows of the Bayes predictor at every n, and of every model."""
         seeds = range(self.seeds)
-        tasks: list[Remembering] = []
-        held: list[Held] = []
-        last = 0
-        for pairs, depth, heads, value, rate in self._cells:
+        for pairs, cells in groupby(self._cells, key=lambda cell: cell.pairs):
             here = (*names, f"pairs_{pairs}")
-            if pairs != last:
-                last = pairs
-                tasks = [process(self.kernel, self.spectrum, seed, self.whitened) for seed in seeds]
-                held = [
-                    held_out(task, (*here, seed), self.prompts, pairs)
-                    for task, seed in zip(tasks, seeds, strict=True)
-                ]
-                reference = {**labels, "method": "bayes", "family": "reference", "seed": 0}
-                variances = np.stack([each.variance for each in held])
-                yield _averaged(reference, "loss", variances, iterate=0, position=pairs)
-            model = Paired(
-                kind="paired",
-                layers=depth,
-                heads=len(heads),
-                attention=_attentions(heads),
-                value=value,
-                context="prefix",
-                mean="softmax" not in heads,
-                init_std=self.init_std,
-            )
-            name = "_".join(heads) + ("_full" if value == "block" else "")
-            own = {**labels, "method": name, "family": "trained", "seed": 0}
-            training = self.training.model_copy(update={"learning_rate": rate})
-            yield from self._trained(model, training, tasks, held, here, own)
+            tasks = [process(self.kernel, self.spectrum, seed, self.whitened) for seed in seeds]
+            held = [
+                held_out(task, (*here, seed), self.prompts, pairs)
+                for task, seed in zip(tasks, seeds, strict=True)
+            ]
+            reference = {**labels, "method": "bayes", "family": "reference", "seed": 0}
+            variances = np.stack([each.variance for each in held])
+            yield _averaged(reference, "loss", variances, iterate=0, position=pairs)
+            for rate, alike in groupby(cells, key=lambda cell: cell.rate):
+                models = [self._model(cell) for cell in alike]
+                training = self.training.model_copy(update={"learning_rate": rate})
+                observed = self.observed or ()
+                for outcome in trained(models, tasks, pairs + 1, training, here, observed):
+                    yield from self._rows(outcome, tasks, held, labels)
 
-    def _trained(
+    def _model(self, cell: Cell) -> Paired:
+        """Return the model of a cell, with one attention for equal heads and else a list."""
+        attentions = [{"kind": kind} for kind in cell.heads]
+        return Paired.model_validate(
+            {
+                "kind": "paired",
+                "layers": cell.depth,
+                "heads": len(cell.heads),
+                "attention": attentions[0] if len(set(cell.heads)) == 1 else attentions,
+                "value": cell.value,
+                "context": "prefix",
+                "mean": "softmax" not in cell.heads,
+                "init_std": self.init_std,
+            }
+        )
+
+    def _rows(
         self,
-        model: Paired,
-        training: Training,
+        outcome: Outcome,
         tasks: list[Remembering],
         held: list[Held],
-        names: tuple[str, ...],
         labels: Mapping[str, Any],
     ) -> Iterator[pd.DataFrame]:
-        from iclbench.training.module import TrainingDivergedError
-
-        seeds = range(self.seeds)
-        pairs = held[0].inputs.shape[1] - 1
-        seen: dict[int, State] = {}
+        model, pairs = outcome.model, held[0].inputs.shape[1] - 1
+        own = {**labels, "method": _name(model), "family": "trained", "seed": 0}
         found = np.full((self.seeds, self.prompts), np.nan)
-        with tempfile.TemporaryDirectory() as folder, suppress(TrainingDivergedError):
-            result = train(
-                tasks,
-                pairs + 1,
-                model,
-                training,
-                names,
-                seeds,
-                Path(folder),
-                "",
-                observe=seen.__setitem__,
-                observe_at=self.observed or (),
-            )
-            found = _predictions(model, result.state, held)
+        if outcome.state is not None:
+            found = _predictions(model, outcome.state, held)
         truth = np.stack([each.outputs[:, -1, 0] for each in held])
         variance = np.stack([each.variance for each in held])
         excess = (found - np.stack([each.bayes for each in held])) ** 2
         squares = (found - truth) ** 2
-        yield _averaged(labels, "excess", excess, model.layers, pairs)
-        yield _averaged(labels, "loss", variance + excess, model.layers, pairs)
-        yield _averaged(labels, "sampled_loss", squares, model.layers, pairs)
+        yield _averaged(own, "excess", excess, model.layers, pairs)
+        yield _averaged(own, "loss", variance + excess, model.layers, pairs)
+        yield _averaged(own, "sampled_loss", squares, model.layers, pairs)
         difference = squares - variance
         errors = difference.std(1, ddof=1) / np.sqrt(self.prompts)
         everyone = np.arange(self.seeds)
         yield make_rows(
-            labels,
+            own,
             metric="loss_to_bayes",
             value=difference.mean(1) / errors,
             n=self.prompts,
@@ -231,10 +224,10 @@ class TrainedGrid(Measurement):
             position=pairs,
         )
         roots = torch.from_numpy(np.stack([task.covariance_root for task in tasks]))
-        for step, state in seen.items():
+        for step, state in outcome.seen.items():
             for metric, layer, distance in distances(state, model.layers, roots):
                 yield make_rows(
-                    labels,
+                    own,
                     metric=metric,
                     iterate=step,
                     position=pairs,
@@ -245,10 +238,11 @@ class TrainedGrid(Measurement):
                 )
 
 
-def _attentions(heads: Heads) -> Any:
-    """Return one attention for equal heads, and else a list."""
-    settings = [{"kind": kind} for kind in heads]
-    return settings[0] if len(set(heads)) == 1 else settings
+def _name(model: Paired) -> str:
+    kinds = [
+        attention.kind for attention, heads in model.attentions for _ in range(model.heads)[heads]
+    ]
+    return "_".join(kinds) + ("_full" if model.value == "block" else "")
 
 
 def _averaged(
@@ -278,7 +272,7 @@ def _predictions(model: Paired, state: State, held: list[Held]) -> Float[np.ndar
         torch.from_numpy(np.stack(part)).to(like.dtype)
         for part in zip(*((each.inputs, each.outputs) for each in held), strict=True)
     )
-    network = mapped(model, inputs.shape[-1], 1, inputs.shape[-2], last=True)
+    network = predictions_of(model, inputs.shape[-1], 1, inputs.shape[-2], last=True)
     parts = zip(inputs.split(PART, dim=1), outputs.split(PART, dim=1), strict=True)
     with torch.no_grad():
         found = [network(state, *pair)[:, -1, :, 0, 0] for pair in parts]

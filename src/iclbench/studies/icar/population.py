@@ -77,10 +77,12 @@ def prediction(
     eigenvalues: Complex[np.ndarray, "batch d"],
 ) -> Complex[np.ndarray, "batch d"]:
     """Return what the layer predicts for s_{T+1}, T = length: the definition, term by term."""
-    length = len(p)
     predicted = np.zeros_like(eigenvalues)
-    for t, weight in enumerate(p, 1):
-        predicted += weight * eigenvalues ** (t - 1) * (eigenvalues ** (t - length + 1) @ C.T)
+    # lambda^{t-1} and lambda^{t-T+1} at t = 1, and from there on power by power.
+    state, turned = np.ones_like(eigenvalues), eigenvalues ** (2 - len(p))
+    for weight in p:
+        predicted += weight * state * (turned @ C.T)
+        state, turned = state * eigenvalues, turned * eigenvalues
     return predicted
 
 

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float
 from pydantic import Field, model_validator
 from scipy.optimize import minimize_scalar
 from typing_extensions import override
 
-from iclbench.lazy import torch
+from iclbench.lazy import pd, torch
 from iclbench.measurement import Measurement
 from iclbench.method import Ascending
 from iclbench.models.looped import Looped
@@ -39,6 +38,9 @@ TRAINING = Training(
     gradient_clip=1.0,
     train_set=16_384,
 )
+
+PART = 2**9
+"""How many prompts go through the loops at a time: what fits in a cache takes a third less time."""
 
 
 class Trainable(Settings):
@@ -206,8 +208,11 @@ class LoopedTraining(Measurement):
             def errors(data: Data, most: int, trained: Any = trained) -> np.ndarray:
                 inputs, outputs = (torch.from_numpy(part) for part in data)
                 longer = settings.model_copy(update={"layers": most})
-                answers = predict(trained, longer, inputs, outputs)[0, :, :, -1, 0]
-                return (answers - outputs[:, -1, 0]).square().numpy()
+                answers = [
+                    predict(trained, longer, *pair)[0, :, :, -1, 0]
+                    for pair in zip(inputs.split(PART), outputs.split(PART), strict=True)
+                ]
+                return (torch.cat(answers, dim=1) - outputs[:, -1, 0]).square().numpy()
 
             found.append(errors)
         return found
@@ -221,15 +226,28 @@ FRACTIONS = np.array(
 
 def _descended(train_set: Data, loops: int) -> Errors:
     """Return the errors of gradient descent whose step size is best on a training set."""
+    trained_on = _descent(train_set)
+    best: Any = minimize_scalar(
+        lambda log_step: trained_on(loops, float(np.exp(log_step)))[-1].mean(),
+        bounds=(np.log(1e-3), np.log(10.0)),
+        method="bounded",
+        options={"xatol": 1e-6},
+    )
+    return lambda data, most: _descent(data)(most, float(np.exp(best.x)))
 
-    def errors(data: Data, loops: int, step: float) -> Float[np.ndarray, "loop prompt"]:
-        """Return the squared error on the query after 1 to ``loops`` steps."""
-        inputs, outputs = data
-        seen, labels = inputs[:, :-1], outputs[:, :-1]
-        hessian = seen.mT @ seen / seen.shape[1]
-        values, vectors = np.linalg.eigh(hessian)
-        b = (vectors.mT @ (seen.mT @ labels / seen.shape[1]))[..., 0]
-        query = (vectors.mT @ inputs[:, -1, :, None])[..., 0]
+
+def _descent(data: Data) -> Callable[[int, float], Float[np.ndarray, "loop prompt"]]:
+    """Return the function from a number of steps and their size to squared errors on the query.
+
+    After 1 to as many steps; in the eigenbasis of a prompt's Hessian steps are scalar.
+    """
+    inputs, outputs = data
+    seen, labels = inputs[:, :-1], outputs[:, :-1]
+    values, vectors = np.linalg.eigh(seen.mT @ seen / seen.shape[1])
+    b = (vectors.mT @ (seen.mT @ labels / seen.shape[1]))[..., 0]
+    query = (vectors.mT @ inputs[:, -1, :, None])[..., 0]
+
+    def errors(loops: int, step: float) -> Float[np.ndarray, "loop prompt"]:
         found = []
         with np.errstate(over="ignore", invalid="ignore"):
             w = np.zeros_like(b)
@@ -238,10 +256,4 @@ def _descended(train_set: Data, loops: int) -> Errors:
                 found.append(((w * query).sum(-1) - outputs[:, -1, 0]) ** 2)
         return np.stack(found)
 
-    best: Any = minimize_scalar(
-        lambda log_step: errors(train_set, loops, float(np.exp(log_step)))[-1].mean(),
-        bounds=(np.log(1e-3), np.log(10.0)),
-        method="bounded",
-        options={"xatol": 1e-6},
-    )
-    return lambda data, most: errors(data, most, float(np.exp(best.x)))
+    return errors

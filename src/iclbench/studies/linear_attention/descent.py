@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,9 +49,33 @@ def last_predictions(
     return prediction[:, 0]
 
 
-def last_loss(predictions: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
-    """Return the mean squared error at the last pair."""
-    return (predictions - outputs[:, -1, 0]).square().mean()
+def loss_of_constants(
+    inputs: Float[torch.Tensor, "batch time p"],
+    outputs: Float[torch.Tensor, "batch time 1"],
+    steps: int,
+) -> Callable[[Constants], float]:
+    """Return the mean squared error of ``last_predictions`` as a function of the constants.
+
+    With the eigenvalues l of sum_s x_s x_s^T, in their basis, all steps act on each direction
+    alone: x after some is c x, the query likewise, and u = sum_s x_s r_s, with the first x, goes to
+    (1 - eta l c^2) u while c goes to (1 - gamma l c^2) c. So a value of the loss takes no matrices.
+    """
+    x, y = inputs[:, :-1], outputs[:, -1, 0]
+    eigenvalues, V = torch.linalg.eigh(x.mT @ x)
+    start = (V.mT @ (x.mT @ outputs[:, :-1]))[..., 0]
+    query = (inputs[:, -1:] @ V)[:, 0]
+
+    def loss(constants: Constants) -> float:
+        u, c = start, torch.ones_like(start)
+        prediction = torch.zeros_like(y)
+        for _ in range(steps):
+            square = c.square()
+            prediction = prediction + constants.eta * (query * square * u).sum(-1)
+            u = u - constants.eta * eigenvalues * square * u
+            c = c - constants.gamma * eigenvalues * square * c
+        return (prediction - y).square().mean().item()
+
+    return loss
 
 
 def best_step(
@@ -65,9 +90,10 @@ def best_step(
     """
     from scipy.optimize import minimize_scalar
 
+    loss_of = loss_of_constants(inputs, outputs, steps)
+
     def loss(eta: float) -> float:
-        found = last_predictions(inputs, outputs, steps, Constants(eta))
-        return last_loss(found, outputs).item()
+        return loss_of(Constants(eta))
 
     x = inputs[:, :-1]
     bound = 4 / torch.linalg.matrix_norm(x, 2).square().mean().item()
@@ -94,10 +120,10 @@ def best_constants(
     start = best_step(inputs, outputs, steps)
     if steps == 1:
         return start
+    loss_of = loss_of_constants(inputs, outputs, steps)
 
     def loss(point: np.ndarray) -> float:
-        found = last_predictions(inputs, outputs, steps, Constants(*point))
-        value = last_loss(found, outputs).item()
+        value = loss_of(Constants(*point))
         return value if np.isfinite(value) else np.inf
 
     corners = start.eta * np.array([[1.0, 0.1], [1.5, 0.1], [1.0, 0.2]])

@@ -16,6 +16,7 @@ from iclbench.measures import mean_and_stderr, similarity_of_errors, squared_err
 from iclbench.method import Method, ascending
 from iclbench.records import make_rows
 from iclbench.registry import any_of
+from iclbench.solvers.prefix_spectrum import Eigenbases, Spectral, eigenbases
 from iclbench.streams import stream
 from iclbench.studies.newton.matches import match_rows
 from iclbench.tasks.family import Family
@@ -100,8 +101,9 @@ class Similarities(Measurement):
             )
             x, y = torch.from_numpy(drawn.inputs), torch.from_numpy(drawn.outputs)
             power = self.regression.output_power or y.square().mean().item()
+            bases = eigenbases(x)
             predicted = {
-                name: _predictions(_redrawn(method, seed), x, y)
+                name: _predictions(_redrawn(method, seed), bases, x, y)
                 for name, method in self.methods.items()
             }
             same = {**labels, "family": "solver", "seed": seed}
@@ -153,10 +155,14 @@ class Similarities(Measurement):
 
 
 def _predictions(
-    method: Method, x: Float[torch.Tensor, "batch time p"], y: Float[torch.Tensor, "batch time q"]
+    method: Method,
+    bases: Eigenbases,
+    x: Float[torch.Tensor, "batch time p"],
+    y: Float[torch.Tensor, "batch time q"],
 ) -> Float[torch.Tensor, "iterate batch time q"]:
     """Return the predictions of a method, zero where it has seen no pair."""
-    predictions = method.predict(x, y).clone()
+    found = method.predict_in(bases, x, y) if isinstance(method, Spectral) else method.predict(x, y)
+    predictions = found.clone()
     predictions[:, :, 0] = 0
     return predictions
 

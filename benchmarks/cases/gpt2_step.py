@@ -1,0 +1,132 @@
+"""A step of training a small GPT-2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from importlib.util import find_spec
+from time import perf_counter
+from typing import Any
+
+from benchmarks.agreement import largest_difference
+from benchmarks.case import Aim, Case, Comparison, LeftOutError, Options, Run
+from benchmarks.ensemble import Stepper, built
+from benchmarks.floors import product_rate
+from iclbench.lazy import torch
+from iclbench.models.gpt2 import GPT2
+from iclbench.streams import stream
+from iclbench.tasks.regression.linear import LinearRegression
+from iclbench.training.settings import Training
+
+NAMES = ("benchmarks", "gpt2_step")
+MODEL = GPT2(kind="gpt2", layers=3, width=64, heads=2)
+DIM = 20
+PAIRS = 41
+BATCH = 64
+RATE = 1e-3
+AIM = Aim("ratio", 2)
+TOLERANCE = 1e-2
+"""Relative; float32, and rounding grows with every step."""
+
+Batches = list[tuple["torch.Tensor", "torch.Tensor"]]
+
+
+def batches(steps: int, batch: int, seed: int) -> Batches:
+    """Return what both sides are trained on, drawn before the clock runs."""
+    task = LinearRegression(kind="linear", dim=DIM)
+    drawn = (task.sample(stream(*NAMES, seed, step=step), batch, PAIRS) for step in range(steps))
+    return [
+        (torch.from_numpy(each.inputs).float(), torch.from_numpy(each.outputs).float())
+        for each in drawn
+    ]
+
+
+def ours(steps: int, batch: int, seed: int) -> Run:
+    """Train our network by Adam."""
+    training = Training(steps=steps, batch=batch, learning_rate=RATE)
+    stepper = Stepper(built(MODEL, DIM, 1, PAIRS, training, NAMES, [seed]))
+    data = [(inputs[None], outputs[None]) for inputs, outputs in batches(steps, batch, seed)]
+    curve = []
+    began = perf_counter()
+    for number, (inputs, outputs) in enumerate(data, start=1):
+        loss = float(stepper.step(inputs, outputs))
+        curve.append((number, perf_counter() - began, loss))
+    return _run(curve)
+
+
+def theirs(changes: dict[str, Any], steps: int, batch: int, seed: int) -> Run:
+    """Train transformers' network by Adam, from the same weights."""
+    from benchmarks.references.gpt2 import Regressor
+
+    network = Regressor(MODEL, DIM, PAIRS, **changes)
+    training = Training(steps=steps, batch=batch, learning_rate=RATE)
+    state = built(MODEL, DIM, 1, PAIRS, training, NAMES, [seed]).state()
+    network.take({name: part[0].detach() for name, part in state.items()}, MODEL.layers)
+    optimizer = torch.optim.Adam(network.parameters(), lr=RATE)
+    data = batches(steps, batch, seed)
+    curve = []
+    began = perf_counter()
+    for number, (inputs, outputs) in enumerate(data, start=1):
+        optimizer.zero_grad()
+        loss = (network(inputs, outputs) - outputs).square().mean()
+        loss.backward()
+        optimizer.step()
+        curve.append((number, perf_counter() - began, float(loss.detach())))
+    return _run(curve)
+
+
+def _run(curve: list[tuple[int, float, float]]) -> Run:
+    """Return a run of these steps, by whose losses both sides are compared."""
+    return Run(curve[-1][1], [loss for *_, loss in curve], curve)
+
+
+def comparisons(options: Options) -> Iterator[Comparison]:
+    """Yield the same function in both, with the loss's curves, and transformers as it comes.
+
+    Raises:
+        LeftOutError: If transformers is not installed.
+    """
+    if find_spec("transformers") is None:
+        raise LeftOutError(
+            "transformers is not installed: python -m pip install -c constraints.txt -e '.[bench]'"
+        )
+    batch = 4 if options.small else BATCH
+    exact, default = {"activation_function": "gelu"}, {}
+    for series, changes, steps in (
+        ("same function", exact, 3 if options.small else 200),
+        ("transformers' defaults", default, 3 if options.small else 40),
+    ):
+        yield Comparison(
+            series=series,
+            size=f"{steps} steps of {batch}",
+            ours=partial(ours, steps, batch),
+            reference=partial(theirs, changes, steps, batch),
+            floor=steps * operations(batch) / product_rate("float32"),
+            aims=(AIM,),
+            difference=largest_difference if changes else None,
+            tolerance=TOLERANCE if changes else None,
+            warm_up=(),
+        )
+
+
+def operations(batch: int) -> float:
+    """Return those of a step: products with weights, and of attention the half that is seen.
+
+    Forward, each token is multiplied with 12 width^2 weights a layer, and attends to half of all
+    tokens on average by two products of its width; backward, twice as much.
+    """
+    tokens = 2 * PAIRS - 1
+    weights = 12 * MODEL.width**2
+    attention = 2 * MODEL.width * tokens / 2
+    return 3 * 2 * batch * tokens * MODEL.layers * (weights + attention)
+
+
+CASE = Case(
+    name="gpt2_step",
+    summary=f"training a GPT-2 ({MODEL.width} wide, {MODEL.layers} layers, {MODEL.heads} heads, "
+    f"d = {DIM}, {PAIRS} pairs) by Adam, the drawing of data aside, float32",
+    reference="the same architecture on transformers' GPT2Model, as in the public code of Garg et "
+    "al. 2022 (arXiv 2208.01066) and Fu et al. 2024, from the same weights and on the same data",
+    comparisons=comparisons,
+    repetitions=3,
+)
