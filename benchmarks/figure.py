@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from benchmarks.running import Results
 from iclbench.plotting.panels import (
@@ -31,6 +31,7 @@ LOOKS: dict[str, dict[str, Any]] = {
     "ours": {"color": INK, "linewidth": 0.7},
 }
 PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
+SPARSE = FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "246" else "")
 ROW = 0.165
 LABEL = 6.5
 
@@ -142,7 +143,7 @@ def growth(table: pd.DataFrame) -> Figure:
         for (case, series), some in table.groupby(["case", "series"], sort=False)
     }
     beside = names_width(list(named.values()))
-    layout = Layout(width=3.5 - 0.5 - beside, height=1.5, left=0.5, right=beside, below=0.42)
+    layout = Layout(width=3.5 - 0.55 - beside, height=1.5, left=0.55, right=beside, below=0.42)
     figure, panels = make_panels(cases, 2, layout, "Seconds against size", table, table)
     for case, axes in zip(cases, panels, strict=True):
         own = table[table["case"] == case]
@@ -156,7 +157,8 @@ def growth(table: pd.DataFrame) -> Figure:
             last = some.iloc[-1]
             ends.append(Curve(last["at"], last["seconds"], named[case, series], look))
         sizes = sorted(own["at"].unique())
-        axes.set_xticks(sizes, [f"{size:g}" for size in sizes])
+        step = -(-len(sizes) // 5)
+        axes.set_xticks(sizes[::-step], [f"{size:g}" for size in sizes[::-step]])
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(own["axis"].iloc[0])
         axes.set_ylabel("seconds")
@@ -207,7 +209,7 @@ def curves(table: pd.DataFrame) -> Figure:
             axes.loglog()
             axes.xaxis.set_major_formatter(PLAIN)
             axes.yaxis.set_major_formatter(PLAIN)
-            axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 1)))
+            axes.yaxis.set_minor_formatter(SPARSE)
         axes.legend(loc="upper right")
     note(
         figure,

@@ -92,6 +92,11 @@ def seconds(value: float) -> str:
     return f"{value / size:.3g} {unit}"
 
 
+def counted(number: int, thing: str) -> str:
+    """Return a number of things, in the plural where it is not one."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 def _number(value: float, form: str) -> str:
     return "" if math.isnan(value) else format(value, form)
 

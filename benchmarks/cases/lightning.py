@@ -16,6 +16,7 @@ from benchmarks.case import Aim, Case, Comparison, Options, Run
 from benchmarks.ensemble import Stepper, built
 from benchmarks.environment import ROOT
 from benchmarks.references import bare_loop
+from benchmarks.report import counted
 from iclbench.config.files import ModelFile, TaskFile
 from iclbench.config.reading import read_config, read_yaml
 from iclbench.lazy import torch
@@ -46,7 +47,7 @@ def comparisons(options: Options) -> Iterator[Comparison]:
         work = (config.tasks[task], method.model, training, seeds)
         yield Comparison(
             series=f"{model} on {task}",
-            size=f"{len(seeds)} seeds × {last - FIRST} steps",
+            size=f"{counted(len(seeds), 'seed')} × {last - FIRST} steps",
             ours=partial(ours, *work),
             reference=partial(bare, *work),
             aims=(AIM,),

@@ -8,6 +8,7 @@ from functools import partial
 from benchmarks.agreement import largest_difference
 from benchmarks.case import Aim, Case, Comparison, Growth, Options
 from benchmarks.references import solvers
+from benchmarks.report import counted
 from benchmarks.timing import timed
 from iclbench.lazy import torch
 from iclbench.method import Method
@@ -50,7 +51,7 @@ def compared(
     x, y = prompts(count)
     return Comparison(
         series=series,
-        size=f"{count} prompts × {PAIRS} pairs",
+        size=f"{counted(count, 'prompt')} × {PAIRS} pairs",
         ours=timed(partial(method.predict, x, y)),
         reference=timed(partial(solvers.sweep, iteration, x, y, method.iterates, anew=anew)),
         aims=(AIM,),

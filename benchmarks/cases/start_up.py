@@ -34,6 +34,7 @@ def comparisons(options: Options) -> Iterator[Comparison]:
             size=", ".join(loaded(module)) or NONE,
             ours=timed(partial(python, f"import {module}")),
             warm_up=(),
+            at_most=2,
         )
 
 

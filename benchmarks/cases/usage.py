@@ -17,6 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.case import Case, Comparison, LeftOutError, Options, Run
+from benchmarks.report import counted
 
 BEGAN = re.compile(r"^  Date: (.+)$", re.MULTILINE)
 STAMP = re.compile(r"^\[(\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4})\]$", re.MULTILINE)
@@ -78,7 +79,7 @@ def wall_clock(tree: Path, jobs: int) -> float:
 def _account(series: str, jobs: pd.DataFrame, seconds: float, floor: float) -> Comparison:
     return Comparison(
         series=series,
-        size=f"{len(jobs)} jobs, up to {jobs['max_rss'].max():.0f} MiB",
+        size=f"{counted(len(jobs), 'job')}, up to {jobs['max_rss'].max():.0f} MiB",
         ours=lambda _: Run(seconds),
         floor=floor,
         warm_up=(),

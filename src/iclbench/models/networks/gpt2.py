@@ -10,6 +10,9 @@ from iclbench.models.gpt2 import GPT2
 from iclbench.models.layouts import interleaved
 from iclbench.models.networks.layers import LayerNorm, Linear, split_heads
 
+EVERY, READ = slice(None), slice(None, None, 2)
+"""Tokens: all, and those of x_t, which are read out."""
+
 
 class GPT2Network(nn.Module):
     """The network of `GPT2`, initialised as GPT-2 is; maps in and out are torch's default.
@@ -42,9 +45,10 @@ class GPT2Network(nn.Module):
         tokens = interleaved(inputs, outputs)
         x = self.read_in(tokens) + self.positions[:, None, : tokens.shape[2]]
         read = []
-        for block in self.blocks:
-            x = block(x)
-            read.append(x[:, :, ::2])
+        for number, block in enumerate(self.blocks, start=1):
+            is_last = number == self.layers
+            x = block(x, READ) if is_last else block(x)
+            read.append(x if is_last else x[:, :, READ])
         read[-1] = self.norm(read[-1])
         if states:
             return torch.stack(read, dim=1)
@@ -77,9 +81,9 @@ class Block(nn.Module):
                     nn.init.zeros_(linear.bias)
 
     def forward(
-        self, x: Float[torch.Tensor, "seed batch time width"]
-    ) -> Float[torch.Tensor, "seed batch time width"]:
-        """Return the next residual stream."""
+        self, x: Float[torch.Tensor, "seed batch time width"], read: slice = EVERY
+    ) -> Float[torch.Tensor, "seed batch read width"]:
+        """Return the next residual stream, at the tokens that are read behind it."""
         normed = self.attention_norm(x)
         query, key, value = (
             split_heads(part(normed), self.heads) for part in (self.query, self.key, self.value)
@@ -88,6 +92,6 @@ class Block(nn.Module):
         if self.gates is not None:
             gates = split_heads(self.gates(normed).sigmoid(), self.heads)
         attended = self.attention.attend(query, key, value, gates)
-        x = x + self.mix(attended.transpose(-3, -2).flatten(-2))
+        x = x[:, :, read] + self.mix(attended.transpose(-3, -2).flatten(-2)[:, :, read])
         hidden = nn.functional.gelu(self.expand(self.mlp_norm(x)))
         return x + self.contract(hidden)
