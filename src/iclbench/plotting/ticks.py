@@ -15,12 +15,12 @@ def join_minor_ticks(axis: Axis) -> None:
     low, high = sorted(axis.get_view_interval())
     places = axis.get_minorticklocs()
     places = places[(places >= low) & (places <= high)]
-    if not len(places) or any(axis.get_minor_formatter().format_ticks(places)):
+    if not len(places) or any(axis.get_minor_formatter().format_ticks(list(places))):
         return
     mark = axis.get_minor_ticks(1)[0].tick1line
     if not (axis.axes.axison and axis.get_visible() and mark.get_visible()):
         return
-    line = Line2D([], [], zorder=axis.get_zorder())
+    line = Line2D([], [], zorder=axis.get_zorder() + 0.01)  # above the grid, below curves
     line.update_from(mark)
     line.set_clip_on(False)
     across = 0 * places  # on the spine
