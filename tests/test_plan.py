@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -129,3 +131,11 @@ def test_an_examination_of_what_is_not_there_is_a_fault(folder, changes, message
     measurements = {**STUDY["measurements"], "memory": EXAMINED | changes}
     with pytest.raises(ConfigError, match=re.escape(message)):
         plan_of(folder, measurements=measurements, variants=variants)
+
+
+def test_planning_loads_no_large_library():
+    script = (
+        "import sys, iclbench.config.reading, iclbench.planning;"
+        "sys.exit(bool({'torch._C', 'pandas', 'scipy', 'matplotlib'} & sys.modules.keys()))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

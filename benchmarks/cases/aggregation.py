@@ -18,8 +18,9 @@ from benchmarks.timing import timed
 from iclbench.lazy import torch
 from iclbench.plotting.leaderboard import leaderboard
 from iclbench.plotting.saving import save
-from iclbench.records import SCHEMA, read, rows_to_draw
+from iclbench.records import SCHEMA, read
 from iclbench.records.files import FOOTER
+from iclbench.records.selection import rows_to_draw
 from iclbench.streams import stream
 
 TASKS, METHODS, POSITIONS = 20, 25, 40

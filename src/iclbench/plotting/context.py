@@ -23,7 +23,7 @@ from iclbench.plotting.panels import (
 )
 from iclbench.plotting.style import FAMILIES, STYLE, looks
 from iclbench.plotting.summaries import in_order, left_out, of_metric, over_seeds
-from iclbench.records import drawn_from
+from iclbench.records.selection import drawn_from
 
 MOST = 10
 """How many methods a panel holds, references aside."""

@@ -25,7 +25,7 @@ from iclbench.plotting.panels import (
 )
 from iclbench.plotting.style import STYLE, looks
 from iclbench.plotting.summaries import in_order, last_quarter, of_metric, over_seeds
-from iclbench.records import drawn_from
+from iclbench.records.selection import drawn_from
 
 
 @drawn_from("normalised_error", last="quarter")

@@ -17,7 +17,7 @@ from matplotlib.patches import Rectangle
 from iclbench.plotting.panels import POINT, stamp, text_width
 from iclbench.plotting.style import FAMILIES, STYLE
 from iclbench.plotting.summaries import last_quarter, left_out, of_metric, over_seeds
-from iclbench.records import drawn_from
+from iclbench.records.selection import drawn_from
 
 CELL_WIDTH, CELL_HEIGHT, GAP, NARROWEST = 0.285, 0.14, 0.17, 3.4
 NUMBER, KEY = 6.0, 6.5

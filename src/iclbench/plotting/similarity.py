@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from iclbench.plotting.panels import NAME_SIZE, PAGE, Layout, make_panels, text_width
 from iclbench.plotting.style import FAMILIES, STYLE
 from iclbench.plotting.summaries import of_metric
-from iclbench.records import drawn_from
+from iclbench.records.selection import drawn_from
 
 SOLVERS = 4
 """How many solvers are drawn: those that the models match best."""

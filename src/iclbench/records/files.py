@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from iclbench.files import written_aside
 from iclbench.lazy import pd
 from iclbench.records.schema import KEY, SCHEMA, RecordError, check
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
 FOOTER = b"iclbench"
 COLUMNS = ", ".join(SCHEMA.names)
@@ -166,6 +168,7 @@ def _read(path: Path, columns: Sequence[str] | None, filters: pc.Expression | No
             filter=filters,
             batch_readahead=1,
             fragment_readahead=1,
+            use_threads=False,
         )
         return parts.to_table()
     except (OSError, pa.ArrowException) as error:
@@ -178,6 +181,8 @@ def scanned(paths: Sequence[Path]) -> ds.Dataset:
     Raises:
         RecordError: If a file is missing, damaged or of another schema.
     """
+    import pyarrow.dataset as ds  # which loads pandas
+
     for path in paths:
         _schema(path)
     options = ds.ParquetFragmentScanOptions(pre_buffer=False, page_checksum_verification=True)

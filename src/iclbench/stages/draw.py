@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from iclbench.plotting.saving import save
-from iclbench.records import rows_to_draw
+from iclbench.records.selection import rows_to_draw
 from iclbench.registry import find
 from iclbench.stages.job import read_job
 

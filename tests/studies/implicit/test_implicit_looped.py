@@ -73,12 +73,12 @@ def test_at_a_fixed_point_the_implicit_gradient_is_neumanns_series(terms):
     torch.testing.assert_close(state, states[-1], rtol=1e-9, atol=1e-9)
 
     def embedded(positions):
-        tokens = model.read_in(interleave(INPUTS, OUTPUTS))
-        return tokens + positions[: tokens.shape[1]]
+        tokens = model.read_in(interleave(INPUTS[None], OUTPUTS[None]))
+        return tokens + positions[:, None, : tokens.shape[2]]
 
     problem = Problem(
         lambda h, positions: h - model.loop(h, embedded(positions)),
-        lambda h, _: model.readout(h[:, ::2]).square().sum(),
+        lambda h, _: model.readout(h[:, :, ::2]).square().sum(),
     )
     estimate = vanilla(problem, state, model.positions.detach(), NeumannSeries(1.0, terms, 1e-9))
     assert estimate.outcome in (Outcome.SOLVED, Outcome.UNSOLVED)

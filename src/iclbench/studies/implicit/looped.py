@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from jaxtyping import Float
 from pydantic import Field, model_validator
-from scipy.optimize import minimize_scalar
 from typing_extensions import override
 
 from iclbench.lazy import pd, torch
@@ -226,6 +225,8 @@ FRACTIONS = np.array(
 
 def _descended(train_set: Data, loops: int) -> Errors:
     """Return the errors of gradient descent whose step size is best on a training set."""
+    from scipy.optimize import minimize_scalar
+
     trained_on = _descent(train_set)
     best: Any = minimize_scalar(
         lambda log_step: trained_on(loops, float(np.exp(log_step)))[-1].mean(),

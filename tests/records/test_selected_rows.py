@@ -10,7 +10,8 @@ from iclbench.plotting.context import context
 from iclbench.plotting.iterates import iterates
 from iclbench.plotting.leaderboard import leaderboard
 from iclbench.plotting.similarity import similarity
-from iclbench.records import RecordError, Selection, left_out, make_rows, read, write
+from iclbench.records import RecordError, left_out, make_rows, read, write
+from iclbench.records.selection import Selection
 
 TASKS, LENGTH = ("one", "other"), 9
 
