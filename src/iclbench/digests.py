@@ -49,7 +49,8 @@ def remembering(path: Path) -> Iterator[None]:
     module makes of it under this Python; where it is missing or damaged, all is found out anew.
     """
     with suppress(OSError, ValueError):
-        _KNOWN.update(json.loads(path.read_text(encoding="utf-8")))
+        found = json.loads(path.read_text(encoding="utf-8"))
+        _KNOWN.update(found if isinstance(found, dict) else {})
     known = len(_KNOWN)
     yield
     if len(_KNOWN) > known:

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from iclbench.streams import stream
 from iclbench.tasks.dynamics.haar import Haar
 from iclbench.tasks.regression.linear import LinearRegression
-from iclbench.training.data import batches
+from iclbench.training.data import batches, in_blocks
 from iclbench.training.settings import Ramp, Training
 
 HAAR = Haar(kind="haar", dim=3)
@@ -110,3 +110,11 @@ def test_the_learning_rate_rises_then_falls(schedule):
 def test_settings_that_disagree_are_refused(options, message):
     with pytest.raises(ValidationError, match=message):
         training(**options)
+
+
+def test_blocks_end_where_they_are_asked_to_and_hold_every_step():
+    found = list(in_blocks(range(3, 50), 3, size=10, ends=lambda done: done in (5, 20)))
+    assert [step for block in found for step in block] == list(range(3, 50))
+    assert [block[-1] + 1 for block in found] == [5, 15, 20, 30, 40, 50]
+    assert {len(block) for block in in_blocks(range(40), 0, 99, lambda done: False)} == {16, 8}
+    assert {len(block) for block in in_blocks(range(5), 0, 0, lambda done: False)} == {1}

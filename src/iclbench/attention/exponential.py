@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from pydantic import Field
 from typing_extensions import override
 
-from iclbench.attention.weighted import Weighted, added
+from iclbench.attention.weighted import Weighted
 from iclbench.lazy import torch
 
 
@@ -24,5 +24,4 @@ class Exponential(Weighted):
         key: Float[torch.Tensor, "*#batch keys key"],
         mask: Bool[torch.Tensor, "*#batch #queries keys"],
     ) -> Float[torch.Tensor, "*_ queries keys"]:
-        scores = self.scores(query, key)
-        return (scores + added(mask, scores, -torch.inf)).exp()
+        return torch.where(mask, self.scores(query, key), -torch.inf).exp()

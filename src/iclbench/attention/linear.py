@@ -30,7 +30,7 @@ class Linear(Weighted):
         key: Float[torch.Tensor, "*#batch keys key"],
         mask: Bool[torch.Tensor, "*#batch #queries keys"],
     ) -> Float[torch.Tensor, "*_ queries keys"]:
-        return self.scores(query, key) * mask
+        return torch.where(mask, self.scores(query, key), 0)
 
     @override
     def _attend(

@@ -24,4 +24,4 @@ class Relu(Weighted):
         key: Float[torch.Tensor, "*#batch keys key"],
         mask: Bool[torch.Tensor, "*#batch #queries keys"],
     ) -> Float[torch.Tensor, "*_ queries keys"]:
-        return self.scores(query, key).relu() * mask
+        return torch.where(mask, self.scores(query, key).relu(), 0)

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from pydantic import Field
 from typing_extensions import override
 
-from iclbench.attention.weighted import Weighted, added
+from iclbench.attention.weighted import Weighted
 from iclbench.lazy import torch
 
 
@@ -29,8 +29,8 @@ class Softmax(Weighted):
     ) -> Float[torch.Tensor, "*_ queries keys"]:
         # A row that sees nothing is uniform here and zero below: no NaN, forward or backward.
         scores = self.scores(query, key)
-        hidden = added(mask, scores, torch.finfo(scores.dtype).min / 2)
-        return (scores + hidden).softmax(-1) * mask
+        seen = torch.where(mask, scores, torch.finfo(scores.dtype).min)
+        return seen.softmax(-1) * mask
 
     @override
     def _attend(

@@ -20,18 +20,6 @@ def causal_mask(
     return torch.ones(time, time, dtype=torch.bool, device=device).tril(0 if diagonal else -1)
 
 
-def added(
-    mask: Bool[torch.Tensor, "*#batch #queries keys"], scores: torch.Tensor, hidden: float
-) -> Float[torch.Tensor, "*#batch #queries keys"]:
-    """Return what to add to scores: 0 where the mask is true, and ``hidden`` elsewhere.
-
-    On a CPU it takes a sixth of the time to add to scores what to fill them takes.
-    """
-    return torch.zeros(mask.shape, dtype=scores.dtype, device=mask.device).masked_fill(
-        ~mask, hidden
-    )
-
-
 class Weighted(Attention):
     """o_t = sum_s a_ts v_s, where a_ts is a function of the scores z_ts = scale <q_t, k_s>."""
 

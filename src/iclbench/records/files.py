@@ -79,7 +79,7 @@ def read(
         RecordError: If there is nothing to read, or a file is missing, damaged or of another
             schema.
     """
-    paths = _paths(source)
+    paths = paths_of(source)
     unknown = ", ".join(sorted(set(columns or ()) - set(SCHEMA.names)))
     if unknown:
         raise RecordError(f"{source}: {unknown}: no such column; expected some of: {COLUMNS}")
@@ -146,7 +146,12 @@ def _check_unique(table: pa.Table, path: str | Path) -> None:
         )
 
 
-def _paths(source: str | Path | Iterable[str | Path]) -> list[Path]:
+def paths_of(source: str | Path | Iterable[str | Path]) -> list[Path]:
+    """Return the files that ``read`` reads.
+
+    Raises:
+        RecordError: If there is none.
+    """
     if not isinstance(source, str | Path):
         paths = [Path(path) for path in source]
     elif Path(source).is_dir():
@@ -160,7 +165,7 @@ def _paths(source: str | Path | Iterable[str | Path]) -> list[Path]:
     return paths
 
 
-def _read(path: Path, columns: Sequence[str] | None, filters: pc.Expression | None) -> pa.Table:
+def _read(path: Path, columns: Sequence[str] | None, filters: pc.Expression) -> pa.Table:
     """Return rows part after part, so that memory is that of what is returned."""
     try:
         parts = scanned([path]).scanner(

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from pyarrow import acero
 
 from iclbench.lazy import pd
-from iclbench.records.files import as_frame, read, scanned
+from iclbench.records.files import as_frame, paths_of, read, scanned
 from iclbench.records.schema import SCHEMA, RecordError
 
 DRAWN = [name for name in SCHEMA.names if name not in ("config", "code")]
@@ -44,7 +44,7 @@ class Selection:
         Raises:
             RecordError: As ``read`` does.
         """
-        paths = [Path(path) for path in source]
+        paths = paths_of(source)
         ran = pc.field("status").isin(["ok", "diverged"])
         wanted = (pc.field("metric") == self.metric) & ran
         if self.last is not None:

@@ -71,8 +71,9 @@ class Ensemble(pl.LightningModule):
         optimizer, schedule = self.optimizers(), self.lr_schedulers()
         assert isinstance(optimizer, LightningOptimizer)
         for inputs, outputs in block:
-            self.manual_backward(self.loss(inputs, outputs))
+            loss = self.loss(inputs, outputs)
             with torch.autocast(self.device.type, enabled=False):
+                self.manual_backward(loss)
                 optimizer.step()
             optimizer.zero_grad()
             if isinstance(schedule, LambdaLR):

@@ -18,7 +18,9 @@ def product(
     bias: Float[torch.Tensor, "seed outputs"] | None = None,
 ) -> Float[torch.Tensor, "seed *batch outputs"]:
     """Return the rows of every seed times its matrix, as one product a seed, plus its bias."""
-    if len(rows) == 1:  # a product of two matrices is faster than a batch of one such
+    if (
+        len(rows) == len(matrix) == 1
+    ):  # a product of two matrices is faster than a batch of one such
         return nn.functional.linear(rows, matrix[0].mT, None if bias is None else bias[0])
     flat = rows.flatten(1, -2)
     found = flat @ matrix if bias is None else torch.baddbmm(bias[:, None], flat, matrix)
@@ -53,7 +55,7 @@ class LayerNorm(nn.Module):
         self, z: Float[torch.Tensor, "seed *batch width"]
     ) -> Float[torch.Tensor, "seed *batch width"]:
         """Return the tokens normalised."""
-        if len(z) == 1:
+        if len(z) == len(self.weight) == 1:
             return nn.functional.layer_norm(z, z.shape[-1:], self.weight[0], self.bias[0])
         rows = nn.functional.layer_norm(z, z.shape[-1:]).flatten(1, -2)
         return torch.addcmul(self.bias[:, None], rows, self.weight[:, None]).view(z.shape)

@@ -60,13 +60,15 @@ class Block(nn.Module):
     ) -> Float[torch.Tensor, "seed batch time width"]:
         """Return h at every token."""
         assert self.feed.bias is not None
+        tokens = tokens.to(self.feed.weight)
         start = torch.zeros_like(tokens[0, None, :, 0])
         states = []
         for x, W, b, U in zip(
             tokens, self.feed.weight, self.feed.bias, self.recur.weight, strict=True
         ):
-            states.append(
-                torch.lstm(
+            # Its kernel for bfloat16 is not to be had on every processor.
+            with torch.autocast(tokens.device.type, enabled=False):
+                found, _, _ = torch.lstm(
                     x,
                     (start, start),
                     (W, U, b, torch.zeros_like(b)),
@@ -76,6 +78,6 @@ class Block(nn.Module):
                     train=torch.is_grad_enabled(),
                     bidirectional=False,
                     batch_first=True,
-                )[0]
-            )
+                )
+            states.append(found)
         return torch.stack(states)
