@@ -50,10 +50,9 @@ def remembering(path: Path) -> Iterator[None]:
     """
     with suppress(OSError, ValueError):
         found = json.loads(path.read_text(encoding="utf-8"))
-        _KNOWN.update(found if isinstance(found, dict) else {})
-    known = len(_KNOWN)
+        _REMEMBERED.update(found if isinstance(found, dict) else {})
     yield
-    if len(_KNOWN) > known:
+    if not _KNOWN.keys() <= _REMEMBERED.keys():
         with suppress(OSError), written_aside(path) as aside:
             aside.write_text(json.dumps(_KNOWN, sort_keys=True), encoding="utf-8")
 
@@ -85,7 +84,10 @@ def _source(module: str) -> Path | None:
 
 
 _KNOWN: dict[str, tuple[str, list[str]]] = {}
-"""What ``_facts`` returns, by a digest of what it depends on."""
+"""What ``_facts`` has returned, by a digest of what it depends on."""
+
+_REMEMBERED: dict[str, tuple[str, list[str]]] = {}
+"""What it returned in earlier runs."""
 
 
 @cache
@@ -99,6 +101,8 @@ def _facts(module: str) -> tuple[str, list[str]]:
         raise ModuleNotFoundError(f"{module} has no source to digest; is it installed?")
     text = source.read_text(encoding="utf-8")
     key = digest(f"{sys.version} {_own_text()} {source.name} {module} {text}")
+    if key in _REMEMBERED:
+        _KNOWN[key] = _REMEMBERED[key]
     if key not in _KNOWN:
         tree = ast.fix_missing_locations(_Meaning().visit(ast.parse(text)))
         _KNOWN[key] = digest(ast.unparse(tree)), sorted(_names(module, tree))

@@ -6,16 +6,25 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iclbench.solvers import prefix_spectrum
+from iclbench.attention.exponential import Exponential
+from iclbench.attention.kernels import Kernel
+from iclbench.attention.softmax import Softmax
+from iclbench.solvers import prefix_attention, prefix_spectrum
 from iclbench.solvers.bfgs import BFGS
+from iclbench.solvers.causal_kernel_descent import CausalKernelDescent
 from iclbench.solvers.conjugate_gradient import ConjugateGradient
 from iclbench.solvers.gradient_descent import GradientDescent
+from iclbench.solvers.kaczmarz import Kaczmarz
 from iclbench.solvers.newton import Newton
 from iclbench.solvers.prefix_attention import causal_product, depth_limit
 from iclbench.solvers.prefix_spectrum import approach, eigenbases, spectrum
 from iclbench.solvers.prefixes import before, eigen, moments, reciprocal
 
 sizes = st.integers(1, 6)
+
+
+def descent(attention, **options):
+    return CausalKernelDescent(kind="causal_kernel_descent", attention=attention, **options)
 
 
 def pairs(seed: int, batch: int, time: int, p: int, q: int):
@@ -115,3 +124,24 @@ def test_depth_limit_ignores_pairs_without_weight() -> None:
     L = torch.tensor([[[2.0, 0.0, 0.0], [0.0, 0.0, 0.0], [1.0, 0.0, 1.0]]]).double()
     y = torch.tensor([[[2.0], [5.0], [4.0]]]).double()
     assert depth_limit(L, y)[0, [0, 2]].flatten().tolist() == [1.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        Kaczmarz(kind="kaczmarz"),
+        Kaczmarz(kind="kaczmarz", kernel=Kernel(kind="exponential")),
+        descent(Softmax(kind="softmax"), depths="limit"),
+        descent(Softmax(kind="softmax"), depths=(0, 1, 3, 20)),
+        descent(Exponential(kind="exponential"), depths=(1, 2, 50), relative=True),
+    ],
+    ids=str,
+)
+def test_blocks_of_positions_change_nothing(method, monkeypatch) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 23, 3, generator=generator, dtype=torch.double)
+    y = torch.randn(2, 23, 2, generator=generator, dtype=torch.double)
+    whole = method.predict(x, y)
+    for block in (1, 5, 22):
+        monkeypatch.setattr(prefix_attention, "BLOCK", block)
+        torch.testing.assert_close(method.predict(x, y), whole)

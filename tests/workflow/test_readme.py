@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from trees import ROOT
+from benchmarks.environment import ROOT
 
 pytestmark = pytest.mark.dag
 README = (ROOT / "README.md").read_text()

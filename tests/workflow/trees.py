@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent.parent
+from benchmarks.trees import copied
 
 
 @dataclass(frozen=True)
@@ -51,18 +51,7 @@ class Tree:
 
 def fresh_tree(path):
     """Return a copy of this repository's files as they are now, set to smoke scale."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    for name in listed.stdout.splitlines():
-        source, target = ROOT / name, path / name
-        if source.is_symlink() or source.is_file():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, target, follow_symlinks=False)
+    copied(path)
     config = path / "config.yaml"
     config.write_text(config.read_text().replace("scale: laptop", "scale: smoke"))
     return Tree(path)

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from pydantic import Field
 from typing_extensions import override
 
-from iclbench.attention.weighted import Weighted
+from iclbench.attention.weighted import Weighted, shown
 from iclbench.lazy import torch
 
 CHUNK = 32
@@ -28,9 +28,9 @@ class Linear(Weighted):
         self,
         query: Float[torch.Tensor, "*#batch queries key"],
         key: Float[torch.Tensor, "*#batch keys key"],
-        mask: Bool[torch.Tensor, "*#batch #queries keys"],
+        mask: Bool[torch.Tensor, "*#batch #queries keys"] | None,
     ) -> Float[torch.Tensor, "*_ queries keys"]:
-        return torch.where(mask, self.scores(query, key), 0)
+        return shown(self.scores(query, key), mask, 0.0)
 
     @override
     def _attend(

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from pydantic import Field
 from typing_extensions import override
 
-from iclbench.attention.weighted import Weighted
+from iclbench.attention.weighted import Weighted, shown
 from iclbench.lazy import torch
 
 
@@ -22,6 +22,6 @@ class Relu(Weighted):
         self,
         query: Float[torch.Tensor, "*#batch queries key"],
         key: Float[torch.Tensor, "*#batch keys key"],
-        mask: Bool[torch.Tensor, "*#batch #queries keys"],
+        mask: Bool[torch.Tensor, "*#batch #queries keys"] | None,
     ) -> Float[torch.Tensor, "*_ queries keys"]:
-        return torch.where(mask, self.scores(query, key).relu(), 0)
+        return shown(self.scores(query, key).relu(), mask, 0.0)

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from pydantic import Field
 from typing_extensions import override
 
-from iclbench.attention.weighted import Weighted
+from iclbench.attention.weighted import Weighted, shown
 from iclbench.lazy import torch
 
 
@@ -25,12 +25,12 @@ class Softmax(Weighted):
         self,
         query: Float[torch.Tensor, "*#batch queries key"],
         key: Float[torch.Tensor, "*#batch keys key"],
-        mask: Bool[torch.Tensor, "*#batch #queries keys"],
+        mask: Bool[torch.Tensor, "*#batch #queries keys"] | None,
     ) -> Float[torch.Tensor, "*_ queries keys"]:
         # A row that sees nothing is uniform here and zero below: no NaN, forward or backward.
         scores = self.scores(query, key)
-        seen = torch.where(mask, scores, torch.finfo(scores.dtype).min)
-        return seen.softmax(-1) * mask
+        weights = shown(scores, mask, torch.finfo(scores.dtype).min).softmax(-1)
+        return weights if mask is None else weights * mask
 
     @override
     def _attend(

@@ -14,10 +14,20 @@ from iclbench.lazy import torch
 
 
 def causal_mask(
-    time: int, *, diagonal: bool = True, device: torch.device | None = None
-) -> Bool[torch.Tensor, "time time"]:
-    """Return which keys s a query t sees: s <= t, or s < t without the diagonal."""
-    return torch.ones(time, time, dtype=torch.bool, device=device).tril(0 if diagonal else -1)
+    time: int, *, diagonal: bool = True, first: int = 0, device: torch.device | None = None
+) -> Bool[torch.Tensor, "queries time"]:
+    """Return which keys s the queries t >= first see: s <= t, or s < t without the diagonal."""
+    everything = torch.ones(time - first, time, dtype=torch.bool, device=device)
+    return everything.tril(first if diagonal else first - 1)
+
+
+def shown(
+    scores: Float[torch.Tensor, "*batch queries keys"],
+    mask: Bool[torch.Tensor, "*#batch #queries keys"] | None,
+    hidden: float,
+) -> Float[torch.Tensor, "*batch queries keys"]:
+    """Return the scores with another number in place of those of keys that are not seen."""
+    return scores if mask is None else torch.where(mask, scores, hidden)
 
 
 class Weighted(Attention):
@@ -46,9 +56,9 @@ class Weighted(Attention):
         self,
         query: Float[torch.Tensor, "*#batch queries key"],
         key: Float[torch.Tensor, "*#batch keys key"],
-        mask: Bool[torch.Tensor, "*#batch #queries keys"],
+        mask: Bool[torch.Tensor, "*#batch #queries keys"] | None,
     ) -> Float[torch.Tensor, "*_ queries keys"]:
-        """Return a_ts, zero where the mask says that query t does not see key s."""
+        """Return a_ts, zero where query t does not see key s by the mask; None: it sees all."""
 
     @override
     def _attend(

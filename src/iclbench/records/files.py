@@ -168,16 +168,29 @@ def paths_of(source: str | Path | Iterable[str | Path]) -> list[Path]:
 def _read(path: Path, columns: Sequence[str] | None, filters: pc.Expression) -> pa.Table:
     """Return rows part after part, so that memory is that of what is returned."""
     try:
-        parts = scanned([path]).scanner(
-            columns=None if columns is None else list(columns),
-            filter=filters,
-            batch_readahead=1,
-            fragment_readahead=1,
-            use_threads=False,
-        )
-        return parts.to_table()
+        return _scanner(path, None if columns is None else list(columns), filters).to_table()
     except (OSError, pa.ArrowException) as error:
         raise _damaged(path, error) from error
+
+
+def _scanner(path: Path, columns: list[str] | None, filters: pc.Expression | None) -> ds.Scanner:
+    return scanned([path]).scanner(
+        columns=columns, filter=filters, batch_readahead=1, fragment_readahead=1, use_threads=False
+    )
+
+
+def read_through(paths: Iterable[Path]) -> None:
+    """Read all rows of tables, part after part, and keep none.
+
+    Raises:
+        RecordError: If one cannot be read; it says which.
+    """
+    for path in paths:
+        try:
+            for _ in _scanner(path, None, None).to_batches():
+                pass
+        except (OSError, pa.ArrowException) as error:
+            raise _damaged(path, error) from error
 
 
 def scanned(paths: Sequence[Path]) -> ds.Dataset:

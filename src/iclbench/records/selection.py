@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 from pyarrow import acero
 
 from iclbench.lazy import pd
-from iclbench.records.files import as_frame, paths_of, read, scanned
-from iclbench.records.schema import SCHEMA, RecordError
+from iclbench.records.files import as_frame, paths_of, read, read_through, scanned
+from iclbench.records.schema import SCHEMA
 
 DRAWN = [name for name in SCHEMA.names if name not in ("config", "code")]
 
@@ -53,11 +53,9 @@ class Selection:
             wanted &= pc.field("task") == task
         try:
             rows = [self._chosen(paths, wanted), _table(_scan(paths, ~ran))]
-        except (OSError, pa.ArrowException) as error:
-            names = ", ".join(map(str, paths))
-            raise RecordError(
-                f"{names}: one is damaged ({error}); delete it and run again"
-            ) from error
+        except (OSError, pa.ArrowException):
+            read_through(paths)
+            raise
         return as_frame(pa.concat_tables(rows))
 
     def _chosen(self, paths: list[Path], wanted: pc.Expression) -> pa.Table:

@@ -15,7 +15,7 @@ from iclbench.attention.softmax import Softmax
 from iclbench.attention.weighted import causal_mask
 from iclbench.lazy import torch
 from iclbench.method import Method
-from iclbench.solvers.prefix_attention import causal_product, depth_limit
+from iclbench.solvers.prefix_attention import Rows, blocks, causal_product, limit_predictions
 from iclbench.solvers.prefix_iterations import Iterations
 from iclbench.solvers.prefixes import reciprocal
 
@@ -73,23 +73,55 @@ class CausalKernelDescent(Method):
         inputs: Float[torch.Tensor, "batch time p"],
         outputs: Float[torch.Tensor, "batch time q"],
     ) -> Float[torch.Tensor, "iterate batch time q"]:
-        x, residual = inputs.double(), outputs.double()
-        time = inputs.shape[1]
-        L, A = (
-            self.attention.weights(x, x, causal_mask(time, diagonal=own, device=x.device))
-            for own in (True, False)
-        )
+        x, y = inputs.double(), outputs.double()
+
+        def rows(now: slice) -> tuple[torch.Tensor, torch.Tensor]:
+            queries, keys = x[:, now], x[:, : now.stop]
+            L, A = (
+                self.attention.weights(
+                    queries,
+                    keys,
+                    causal_mask(now.stop, diagonal=own, first=now.start, device=x.device),
+                )
+                for own in (True, False)
+            )
+            return L, A
+
         if self.depths == "limit":
-            return causal_product(A, depth_limit(L, residual))[None].to(inputs.dtype)
-        eta = self.step * (
-            reciprocal(L.diagonal(dim1=1, dim2=2))[..., None] if self.relative else 1
-        )
-        coefficients = torch.zeros_like(residual)
-        predictions = []
-        for depth in range(self.depths[-1] + 1):
-            if depth in self.depths:
-                predictions.append(causal_product(A, coefficients))
-            update = eta * residual
-            coefficients = coefficients + update
-            residual = residual - causal_product(L, update)
-        return torch.stack(predictions).to(inputs.dtype)
+            return limit_predictions(rows, y)[None].to(inputs.dtype)
+        return self._sweep(rows, y, self.depths).to(inputs.dtype)
+
+    def _sweep(
+        self,
+        rows: Rows,
+        outputs: Float[torch.Tensor, "batch time q"],
+        depths: tuple[int, ...],
+    ) -> Float[torch.Tensor, "iterate batch time q"]:
+        batch, time, q = outputs.shape
+        predictions = outputs.new_zeros(len(depths), *outputs.shape)
+        # The coefficients at the depths reported; what each layer adds to those of past blocks.
+        reported = outputs.new_zeros(batch, time, len(depths), q)
+        updates = outputs.new_zeros(batch, 0, depths[-1], q)
+        for now in blocks(time):
+            L, A = rows(now)
+            own, residual = L[..., now], outputs[:, now]
+            eta = self.step * (
+                reciprocal(own.diagonal(dim1=1, dim2=2))[..., None] if self.relative else 1
+            )
+            received = causal_product(L[..., : now.start], updates.flatten(2))
+            received = received.unflatten(2, (depths[-1], q))
+            coefficients, added = torch.zeros_like(residual), []
+            for depth in range(depths[-1]):
+                if depth in depths:
+                    reported[:, now, depths.index(depth)] = coefficients
+                update = eta * residual
+                coefficients = coefficients + update
+                residual = residual - received[:, :, depth] - causal_product(own, update)
+                if now.stop < time:
+                    added.append(update)
+            reported[:, now, -1] = coefficients
+            if added:
+                updates = torch.cat([updates, torch.stack(added, 2)], 1)
+            for predicted, known in zip(predictions, reported.unbind(2), strict=True):
+                predicted[:, now] = causal_product(A, known[:, : now.stop])
+        return predictions

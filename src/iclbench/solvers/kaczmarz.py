@@ -11,7 +11,7 @@ from typing_extensions import override
 from iclbench.attention.kernels import Kernel
 from iclbench.lazy import torch
 from iclbench.method import Method
-from iclbench.solvers.prefix_attention import causal_product, depth_limit
+from iclbench.solvers.prefix_attention import limit_predictions
 
 
 class Kaczmarz(Method):
@@ -37,6 +37,9 @@ class Kaczmarz(Method):
         outputs: Float[torch.Tensor, "batch time q"],
     ) -> Float[torch.Tensor, "1 batch time q"]:
         x, y = inputs.double(), outputs.double()
-        gram = self.kernel.gram(x, x)
-        coefficients = depth_limit(gram.tril(), y)
-        return causal_product(gram.tril(-1), coefficients)[None].to(inputs.dtype)
+
+        def rows(now: slice) -> tuple[torch.Tensor, torch.Tensor]:
+            gram = self.kernel.gram(x[:, now], x[:, : now.stop])
+            return gram.tril(now.start), gram.tril(now.start - 1)
+
+        return limit_predictions(rows, y)[None].to(inputs.dtype)

@@ -44,6 +44,10 @@ def batches(
         yield np.stack(inputs), np.stack(outputs)
 
 
+LONGEST = 16
+"""Steps that a block has at most: by then what is done once a block costs next to nothing."""
+
+
 def in_blocks(
     batches: Iterable[Item], start: int, size: int, ends: Callable[[int], object]
 ) -> Iterator[list[Item]]:
@@ -52,13 +56,13 @@ def in_blocks(
     Args:
         batches: One a step.
         start: The steps done before.
-        size: How many a list has at most; below 1 is 1, and more than 16 are 16.
+        size: How many a list has at most; below 1 is 1, and more than ``LONGEST`` are that many.
         ends: Whether a list ends after this many steps in all.
     """
     block: list[Item] = []
     for done, batch in enumerate(batches, start + 1):
         block.append(batch)
-        if len(block) >= min(size, 16) or ends(done):
+        if len(block) >= min(size, LONGEST) or ends(done):
             yield block
             block = []
     if block:

@@ -15,7 +15,7 @@ from iclbench.attention.softmax import Softmax
 from iclbench.lazy import torch
 from iclbench.method import Method
 from iclbench.models.constructed.depths import DEPTHS, Depths, read_at
-from iclbench.models.constructed.layers import Head, attend_where, blocks
+from iclbench.models.constructed.layers import Head, attend_to_context, blocks
 from iclbench.models.constructed.prefixes import Prefixes, over_prefixes
 from iclbench.settings import Settings
 
@@ -102,17 +102,17 @@ class FunctionalGD(Method):
         return read_at(
             self.depths,
             tokens,
-            lambda tokens: attend_where(tokens, heads, prefixes.context),
-            lambda tokens: -prefixes.at_query(tokens) @ read["y"].mT,
+            lambda tokens: attend_to_context(tokens, heads),
+            lambda tokens: -tokens[:, -1] @ read["y"].mT,
         )
 
     def _stable_step(self, prefixes: Prefixes) -> Float[torch.Tensor, "prompt 1 1"]:
-        inputs = prefixes.inputs
-        identity = torch.eye(inputs.shape[-1], dtype=inputs.dtype, device=inputs.device)
-        among = prefixes.context & prefixes.context.mT
-        kernel = torch.zeros_like(among, dtype=inputs.dtype)
+        context = prefixes.inputs[:, :-1]
+        identity = torch.eye(context.shape[-1], dtype=context.dtype, device=context.device)
+        kernel = torch.zeros((), dtype=context.dtype, device=context.device)
         for head in self.heads:
-            points = inputs @ head.matrix(identity).mT
-            kernel = kernel + head.weight * head.attention.weights(points, points, among)
-        bound = kernel.abs().sum(-1).amax(-1)
+            points = context @ head.matrix(identity).mT
+            kernel = kernel + head.weight * head.attention.weights(points, points, None)
+        rows = kernel.abs().sum(-1)
+        bound = torch.nn.functional.pad(rows, (0, 1)).amax(-1)  # of no row: 0
         return torch.where(bound > 0, 1 / bound, 0)[:, None, None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from iclbench.attention.weighted import Weighted
 from iclbench.lazy import torch
@@ -41,16 +41,18 @@ def blocks(like: torch.Tensor, **widths: int) -> dict[str, Float[torch.Tensor, "
     return dict(zip(widths, identity.split(list(widths.values())), strict=True))
 
 
-def attend_where(
-    tokens: Float[torch.Tensor, "prompt token width"],
-    heads: Sequence[Head],
-    mask: Bool[torch.Tensor, "prompt 1 token"],
+def attend_to_context(
+    tokens: Float[torch.Tensor, "prompt token width"], heads: Sequence[Head]
 ) -> Float[torch.Tensor, "prompt token width"]:
-    """Return z_i + sum_h W_O^h sum_j a_ij^h W_V^h z_j, where j runs over the tokens of the mask."""
+    """Return z_i + sum_h W_O^h sum_j a_ij^h W_V^h z_j, where j runs over all tokens but the last.
+
+    The last is the query, which no token attends to.
+    """
+    context = tokens[:, :-1]
     updates = tokens
     for head in heads:
-        weights = head.attention.weights(tokens @ head.query.mT, tokens @ head.key.mT, mask)
-        updates = updates + weights @ (tokens @ head.value.mT) @ head.output.mT
+        weights = head.attention.weights(tokens @ head.query.mT, context @ head.key.mT, None)
+        updates = updates + weights @ (context @ head.value.mT) @ head.output.mT
     return updates
 
 

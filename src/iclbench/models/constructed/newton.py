@@ -12,7 +12,7 @@ from iclbench.attention.relu import Relu
 from iclbench.lazy import torch
 from iclbench.method import Method
 from iclbench.models.constructed.depths import DEPTHS, Depths, read_at
-from iclbench.models.constructed.layers import Head, attend_where, blocks
+from iclbench.models.constructed.layers import Head, attend_to_context, blocks
 from iclbench.models.constructed.prefixes import Prefixes, over_prefixes
 
 
@@ -67,16 +67,16 @@ class Newton(Method):
         read_out = _signed(read["x"], moved, read["y"], read["prediction"].mT)
 
         def layer(tokens: torch.Tensor) -> torch.Tensor:
-            tokens = attend_where(tokens, newton, prefixes.context)
+            tokens = attend_to_context(tokens, newton)
             return tokens + (tokens @ doubling.mT).relu() @ doubling
 
         def predict(tokens: torch.Tensor) -> torch.Tensor:
-            return prefixes.at_query(attend_where(tokens, read_out, prefixes.context))[:, -q:]
+            return attend_to_context(tokens, read_out)[:, -1, -q:]
 
-        return read_at(self.depths, attend_where(tokens, read_in, prefixes.context), layer, predict)
+        return read_at(self.depths, attend_to_context(tokens, read_in), layer, predict)
 
     def _alpha(self, prefixes: Prefixes) -> Float[torch.Tensor, "prompt 1 1"]:
-        context = torch.where(prefixes.context.mT, prefixes.inputs, 0)
+        context = prefixes.inputs[:, :-1]
         S = context.mT @ context
         norm = torch.linalg.matrix_norm(S @ S)
         return torch.where(norm > 0, self.initial / norm, 0)[:, None, None]

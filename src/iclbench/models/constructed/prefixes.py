@@ -1,7 +1,7 @@
 """Every prefix of every prompt as a prompt of its own.
 
 A construction with full attention among the pairs of a context computes one prefix at a time. Here
-the prefixes of all prompts become one batch, in pieces that bound the memory.
+the prefixes of one length, of all prompts, are one batch, in pieces that bound the memory.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 
 from iclbench.lazy import torch
 
@@ -19,25 +19,15 @@ SCORES = 2**19
 
 @dataclass(frozen=True)
 class Prefixes:
-    """Prompts of one context and one query each; what lies behind the query is zero.
+    """Prompts of one context, of t pairs, and one query each, the last token.
 
     Attributes:
         inputs: x of the context and of the query.
         labels: y of the context, zero at the query.
-        context: Which tokens are keys and values: those before the query.
-        query: The index of the query.
     """
 
     inputs: Float[torch.Tensor, "prompt token p"]
     labels: Float[torch.Tensor, "prompt token q"]
-    context: Bool[torch.Tensor, "prompt 1 token"]
-    query: Int[torch.Tensor, " prompt"]
-
-    def at_query(
-        self, tokens: Float[torch.Tensor, "prompt token width"]
-    ) -> Float[torch.Tensor, "prompt width"]:
-        """Return the query token of each prompt."""
-        return tokens[torch.arange(len(tokens), device=tokens.device), self.query]
 
 
 def over_prefixes(
@@ -46,25 +36,10 @@ def over_prefixes(
     predict: Callable[[Prefixes], torch.Tensor],
 ) -> Float[torch.Tensor, "iterate batch time q"]:
     """Return what ``predict`` says, (iterate, prompt, q), of the query x_t behind every context."""
-    batch, time, _ = inputs.shape
-    # Prefixes of like length lie side by side: a piece is as long as the longest in it.
-    numbers = torch.arange(batch * time, device=inputs.device)
-    pieces = []
-    for piece in numbers.split(max(1, SCORES // time**2)):
-        query = piece // batch
-        prompt = piece % batch
-        longest = int(query[-1]) + 1
-        position = torch.arange(longest, device=inputs.device)
-        context = position < query[:, None]
-        known = position <= query[:, None]
-        pieces.append(
-            predict(
-                Prefixes(
-                    inputs=torch.where(known.unsqueeze(-1), inputs[prompt, :longest], 0),
-                    labels=torch.where(context.unsqueeze(-1), outputs[prompt, :longest], 0),
-                    context=context.unsqueeze(-2),
-                    query=query,
-                )
-            )
-        )
-    return torch.cat(pieces, dim=1).unflatten(1, (time, batch)).transpose(1, 2)
+    predictions = []
+    for t in range(inputs.shape[1]):
+        labels = torch.nn.functional.pad(outputs[:, :t], (0, 0, 0, 1))
+        size = max(1, SCORES // (t + 1) ** 2)
+        pieces = zip(inputs[:, : t + 1].split(size), labels.split(size), strict=True)
+        predictions.append(torch.cat([predict(Prefixes(*piece)) for piece in pieces], dim=1))
+    return torch.stack(predictions, dim=2)

@@ -18,10 +18,10 @@ def product(
     bias: Float[torch.Tensor, "seed outputs"] | None = None,
 ) -> Float[torch.Tensor, "seed *batch outputs"]:
     """Return the rows of every seed times its matrix, as one product a seed, plus its bias."""
-    if (
-        len(rows) == len(matrix) == 1
-    ):  # a product of two matrices is faster than a batch of one such
-        return nn.functional.linear(rows, matrix[0].mT, None if bias is None else bias[0])
+    if rows.shape[0] == matrix.shape[0] == 1:
+        # A product of two matrices is faster than a batch of one such.
+        bias = None if bias is None else bias.squeeze(0)
+        return nn.functional.linear(rows, matrix.squeeze(0).mT, bias)
     flat = rows.flatten(1, -2)
     found = flat @ matrix if bias is None else torch.baddbmm(bias[:, None], flat, matrix)
     return found.unflatten(1, rows.shape[1:-1])
@@ -55,8 +55,9 @@ class LayerNorm(nn.Module):
         self, z: Float[torch.Tensor, "seed *batch width"]
     ) -> Float[torch.Tensor, "seed *batch width"]:
         """Return the tokens normalised."""
-        if len(z) == len(self.weight) == 1:
-            return nn.functional.layer_norm(z, z.shape[-1:], self.weight[0], self.bias[0])
+        if z.shape[0] == self.weight.shape[0] == 1:
+            weight, bias = self.weight.squeeze(0), self.bias.squeeze(0)
+            return nn.functional.layer_norm(z, z.shape[-1:], weight, bias)
         rows = nn.functional.layer_norm(z, z.shape[-1:]).flatten(1, -2)
         return torch.addcmul(self.bias[:, None], rows, self.weight[:, None]).view(z.shape)
 

@@ -15,7 +15,7 @@ from iclbench.lazy import pd, torch
 from iclbench.measurement import Measurement
 from iclbench.method import Ascending
 from iclbench.models.constructed.functional_gd import FunctionalGD
-from iclbench.models.constructed.layers import Head, attend_where, blocks
+from iclbench.models.constructed.layers import Head, attend_to_context, blocks
 from iclbench.records import make_rows
 from iclbench.registry import find
 from iclbench.streams import stream
@@ -252,13 +252,11 @@ def _layers(
     outputs = torch.from_numpy(np.concatenate([y[:, :-1], np.zeros_like(y[:, :1])], axis=1))
     tokens = torch.cat([torch.from_numpy(x), outputs[..., None]], dim=-1)
     read = blocks(tokens, x=x.shape[-1], y=1)
-    seen = torch.arange(x.shape[1]) < x.shape[1] - 1
-    mask = seen.expand(len(x), 1, -1)
     attention = find("attention", kind)(kind=kind)
     of_layers = repeat(steps[:, None, None]) if isinstance(steps, torch.Tensor) else steps
     for eta in of_layers:
         head = Head(attention, read["x"], read["x"], read["y"], -eta * read["y"].mT)
-        tokens = attend_where(tokens, [head], mask)
+        tokens = attend_to_context(tokens, [head])
         yield tokens[..., -1].numpy()
 
 

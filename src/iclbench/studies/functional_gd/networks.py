@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import nn
 
 from iclbench.attention.attention import Attention
+from iclbench.attention.linear import Linear
 from iclbench.attention.weighted import Weighted
 from iclbench.models.networks.layers import product, split_heads
 from iclbench.models.networks.paired import PairedNetwork
@@ -92,25 +93,9 @@ def _read(
     labels: Float[torch.Tensor, "seed batch head time"],
 ) -> Float[torch.Tensor, "seed batch head queries"]:
     """Return sum_s a_ts y_s of every head, where all queries see the whole context."""
-    if attention.kind == "linear":
+    if isinstance(attention, Linear):
         state = attention.factor(queries.shape[-1]) * (labels @ context)
         return (queries * state[..., None, :]).sum(-1)
-    scores = attention.scores(queries.flatten(2, 3), context).unflatten(2, queries.shape[2:4])
-    match attention.kind:
-        case "relu":
-            return _weighted(scores.relu(), labels)
-        case "exponential":
-            return _weighted(scores.exp(), labels)
-        case "softmax":
-            weights = (scores - scores.detach().amax(-1, keepdim=True)).exp()
-            return _weighted(weights, labels) / weights.sum(-1)
-        case kind:
-            raise NotImplementedError(f"{kind} attention: its weights are not known here; add them")
-
-
-def _weighted(
-    weights: Float[torch.Tensor, "seed batch head queries time"],
-    labels: Float[torch.Tensor, "seed batch head time"],
-) -> Float[torch.Tensor, "seed batch head queries"]:
+    weights = attention.weights(queries.flatten(2, 3), context, None)
     # As a product of matrices its gradient would be many products of a column and a row.
-    return (weights * labels[..., None, :]).sum(-1)
+    return (weights.unflatten(2, queries.shape[2:4]) * labels[..., None, :]).sum(-1)

@@ -133,6 +133,8 @@ class TrainedGrid(Measurement):
             raise ValueError("training.positions: the loss here is the query's; give last")
         if self.training.dims or self.training.points:
             raise ValueError("training: prompts have a fixed size here; remove dims and points")
+        if self.training.muon:
+            raise ValueError("training.muon: many models are one network here; remove muon")
         if self.observed and self.observed[-1] > self.training.steps:
             raise ValueError(
                 f"observed: step {self.observed[-1]} is beyond training.steps "
