@@ -1,4 +1,4 @@
-"""The command line: one subcommand a stage, which is what the workflow's rules call."""
+"""The command line: what people ask, and one subcommand a stage, which the workflow calls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a stage; return 0, or 1 after a sentence on what went wrong and what to do next."""
     options = vars(_parser().parse_args(arguments))
     stage = options.pop("stage")
-    usage = options.pop("usage")
+    usage = options.pop("usage", None)
     # Imported here: a stage pays for what it uses and for nothing else.
     match stage:
         case "prompts":
@@ -34,8 +34,22 @@ def main(arguments: list[str] | None = None) -> int:
             from iclbench.stages.report import report as run
         case "strict":
             from iclbench.stages.report import check_expected as run
-        case _:
+        case "schema":
             from iclbench.config.schema import write_schemas as run
+        case "show":
+            from iclbench.commands.show import show_settings as run
+        case "sample":
+            from iclbench.commands.sample import draw_sample as run
+        case "trace":
+            from iclbench.commands.trace import trace_figure as run
+        case "why":
+            from iclbench.commands.why import explain_run as run
+        case "merge":
+            from iclbench.commands.merge import merge_results as run
+        case _:
+            from iclbench.commands.listing import show_list as run
+
+            options["what"] = stage
     from iclbench.files import JobError
 
     began = time.perf_counter()
@@ -131,7 +145,31 @@ def _parser() -> argparse.ArgumentParser:
         "schema", parents=[common], help="write the JSON schemas of the settings files"
     )
     schema.add_argument("folder", type=Path, help="the folder to write to (config/schema)")
+    _add_commands(stages)
     return parser
+
+
+def _add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add what people ask, in the folder of a run."""
+    scaled = argparse.ArgumentParser(add_help=False)
+    scaled.add_argument("--scale", help="a file in config/scales, in place of config.yaml's")
+    for room in ("tasks", "models", "methods", "studies", "claims"):
+        commands.add_parser(room, parents=[scaled], help=f"list the {room} that there are")
+    show = commands.add_parser(
+        "show", parents=[scaled], help="print all settings of one thing, and which file says each"
+    )
+    show.add_argument("name", help="a task, model, solver, study, variant, STUDY/CLAIM, or run")
+    sample = commands.add_parser("sample", parents=[scaled], help="draw a prompt of a task")
+    sample.add_argument("task", help="a file in config/tasks")
+    sample.add_argument("--output", type=Path, help="the PNG or PDF (results/samples/TASK.png)")
+    trace = commands.add_parser("trace", help="say what is behind a figure")
+    trace.add_argument("figure", type=Path, help="the figure's file, or its name")
+    why = commands.add_parser("why", help="say what the next run will do again, why, at what cost")
+    why.add_argument("targets", nargs="*", help="what Snakemake would be given (everything)")
+    why.add_argument("--cores", type=int, help="on how many cores it would run (all)")
+    merge = commands.add_parser("merge", help="merge the rows of several machines' results")
+    merge.add_argument("sources", type=Path, nargs="+", help="folders of results")
+    merge.add_argument("--output", type=Path, required=True, help="the new folder of results")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Every command and example of the README runs."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -39,6 +40,18 @@ def test_snakemake(tree, command):
     tree.snakemake(*shlex.split(command)[1:])
 
 
+@pytest.mark.parametrize("command", [line for line in commands() if line.startswith("iclbench")])
+def test_iclbench(tree, command):
+    environment = os.environ | {"PYTHONPATH": str(tree.path / "src")}
+    subprocess.run(
+        [sys.executable, "-m", *shlex.split(command)],
+        cwd=tree.path,
+        env=environment,
+        check=True,
+        capture_output=True,
+    )
+
+
 @pytest.mark.parametrize(
     "page", ["README.md", "CONTRIBUTING.md", "config/README.md", "results/README.md"]
 )
@@ -50,7 +63,7 @@ def test_every_link_leads_somewhere(page):
 
 def test_there_is_no_other_command():
     first = {line.split()[0] for line in commands()}
-    assert first == {"make", "snakemake", "source"}
+    assert first == {"iclbench", "make", "snakemake", "source"}
 
 
 def test_the_query_answers(tree):

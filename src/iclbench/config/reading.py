@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from iclbench.config.checks import (
 )
 from iclbench.config.faults import ConfigError, Fault, Origin, Place, explain, fault_at, nearest
 from iclbench.config.files import ModelFile, RunFile, ScaleFile, SolverFile, StudyFile, TaskFile
+from iclbench.config.layers import Layer, Layers
 from iclbench.config.run import Config
 
 M = TypeVar("M", bound=BaseModel)
@@ -127,6 +129,7 @@ def read_config(run: Mapping[str, Any], root: Path, source: str = "config.yaml")
     scale = _validated(ScaleFile, raw["scales"][settings.scale], lambda _: (scale_file, ()), faults)
     rooms: dict[str, dict[str, Any]] = {room: {} for room in OVERLAID}
     origins: dict[str, Origin] = {}
+    layered: dict[str, dict[str, Layers]] = {room: {} for room in [*OVERLAID, "variants"]}
     for room, model in OVERLAID.items():
         overlay = getattr(scale, room) if scale else {}
         for name in overlay.keys() - raw[room].keys() - {"*"}:
@@ -138,16 +141,17 @@ def read_config(run: Mapping[str, Any], root: Path, source: str = "config.yaml")
                 (scale_file, (room, "*"), overlay.get("*", {})),
                 (scale_file, (room, name), overlay.get(name, {})),
             ]
-            origin = _origin(layers)
-            merged = _merged(*(layer for *_, layer in layers))
+            origin = layered[room][name] = Layers(tuple(layers))
+            merged = origin.merged()
             if room == "studies":
                 origins[name] = origin
                 faults.extend(_leave_out(merged, base, origin))
             value = _validated(model, merged, origin, faults)
             if value is not None:
                 rooms[room][name] = value
+    files = _Files(root, raw, scale_file, scale)
     variants = {
-        name: _variants(name, study, origins[name], raw, scale, faults)
+        name: _variants(name, study, origins[name], files, layered["variants"], faults)
         for name, study in rooms["studies"].items()
     }
     faults.extend(unknown_names(settings, rooms, raw, root, source, origins))
@@ -156,7 +160,7 @@ def read_config(run: Mapping[str, Any], root: Path, source: str = "config.yaml")
     faults.extend(clashes(rooms, root))
     if faults or scale is None:
         raise ConfigError(faults)
-    config = Config(run=settings, scale=scale, **rooms, variants=variants)
+    config = Config(run=settings, scale=scale, **rooms, variants=variants, layers=layered)
     faults.extend(unexaminable(config, origins))
     if faults:
         raise ConfigError(faults)
@@ -195,16 +199,27 @@ def _leave_out(study: dict[str, Any], base: Mapping[str, Any], origin: Origin) -
     return faults
 
 
+@dataclass(frozen=True)
+class _Files:
+    """What the files of the rooms and of the scale say."""
+
+    root: Path
+    raw: dict[str, dict[str, Any]]
+    scale_file: str
+    scale: ScaleFile | None
+
+
 def _variants(
     study_name: str,
     study: StudyFile,
     origin: Origin,
-    raw: dict[str, dict[str, Any]],
-    scale: ScaleFile | None,
+    files: _Files,
+    layered: dict[str, Layers],
     faults: list[Fault],
 ) -> dict[str, ModelFile | SolverFile]:
     """Return a study's own methods: files of models and solvers, otherwise set."""
     found: dict[str, ModelFile | SolverFile] = {}
+    raw, scale, scale_file = files.raw, files.scale, files.scale_file
     studies = scale.studies if scale else {}
     for name, variant in study.variants.items():
         said = variant.model_dump(include={"model", "solver", "training"}, exclude_defaults=True)
@@ -217,17 +232,24 @@ def _variants(
             message = f"{variant.of!r} is no model or solver; {hint}"
             faults.append(fault_at(origin, ("variants", name, "of"), message))
             continue
+        own = str(files.root / "studies" / f"{study_name}.yaml")
+        place = ("variants", name)
         overlay = getattr(scale, room) if scale else {}
-        laid = _merged(*(studies.get(key, {}) for key in ("*", study_name))) if studies else {}
-        last = laid.get("variants", {}).get(name, {})
-        merged = _merged(
-            raw[room][variant.of] if variant.of else {"summary": f"{name}, of one study alone"},
-            {key: said.pop(key) for key in ("training",) if key in said},
-            overlay.get("*", {}),
-            overlay.get(variant.of or "", {}),
-            said,
-            {key: last[key] for key in ("model", "solver", "training") if key in last},
-        )
+        layers: list[Layer] = [
+            (str(files.root / room / f"{variant.of}.yaml"), (), raw[room][variant.of])
+            if variant.of
+            else (own, place, {"summary": f"{name}, of one study alone"}),
+            (own, place, {key: said.pop(key) for key in ("training",) if key in said}),
+            (scale_file, (room, "*"), overlay.get("*", {})),
+            (scale_file, (room, variant.of or ""), overlay.get(variant.of or "", {})),
+            (own, place, said),
+        ]
+        for key in ("*", study_name):
+            last = studies.get(key, {}).get("variants", {}).get(name, {})
+            last = {part: last[part] for part in ("model", "solver", "training") if part in last}
+            layers.append((scale_file, ("studies", key, *place), last))
+        layered[name] = Layers(tuple(layers))
+        merged = layered[name].merged()
         value = _validated(OVERLAID[room], merged, _origin_below(origin, "variants", name), faults)
         if isinstance(value, ModelFile | SolverFile):
             found[name] = value
@@ -244,37 +266,6 @@ def _read_folder(folder: Path, faults: list[Fault]) -> Iterator[tuple[str, dict[
             yield path.stem, read_yaml(path)
         except ConfigError as error:
             faults.extend(error.faults)
-
-
-def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Return mappings laid over one another; where the kind changes, the later one replaces."""
-    result: dict[str, Any] = {}
-    for layer in layers:
-        for key, value in layer.items():
-            below = result.get(key)
-            if isinstance(value, dict) and isinstance(below, dict):
-                same_kind = value.get("kind", below.get("kind")) == below.get("kind")
-                result[key] = _merged(below, value) if same_kind else value
-            else:
-                result[key] = value
-    return result
-
-
-def _origin(layers: Sequence[tuple[str, Place, Mapping[str, Any]]]) -> Origin:
-    """Return the function from a key path to the file, and the place in it, that set it."""
-
-    def origin(place: Place) -> tuple[str, Place]:
-        for file, prefix, layer in reversed(layers if place else layers[:1]):
-            value: Any = layer
-            try:
-                for step in place:
-                    value = value[step]
-            except (LookupError, TypeError):
-                continue
-            return file, prefix
-        return layers[0][0], ()
-
-    return origin
 
 
 def _origin_below(origin: Origin, *above: str | int) -> Origin:

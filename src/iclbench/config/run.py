@@ -14,6 +14,7 @@ from iclbench.config.files import (
     TaskFile,
     chosen,
 )
+from iclbench.config.layers import Layers
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Config:
     studies: dict[str, StudyFile]
     variants: dict[str, dict[str, ModelFile | SolverFile]]
     """The methods of each study alone."""
+    layers: dict[str, dict[str, Layers]]
+    """Which file said what, by room (of variants: ``variants``) and name."""
 
     def methods(
         self, study: str, task: str

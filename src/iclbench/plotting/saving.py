@@ -46,3 +46,10 @@ def save(figure: Figure, table: pd.DataFrame, stem: str | Path) -> None:
     with written_aside(Path(f"{stem}.parquet")) as aside:
         drawn = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata()
         pq.write_table(drawn, aside, compression="zstd")
+
+
+def write_picture(figure: Figure, path: Path) -> None:
+    """Write a figure alone, as PDF or PNG by the name's ending."""
+    suffix = path.suffix[1:]
+    with mpl.rc_context(STYLE), written_aside(path) as aside:
+        figure.savefig(aside, format=suffix, **FORMATS[suffix])

@@ -94,6 +94,15 @@ def read(
     return as_frame(pa.concat_tables(tables))
 
 
+def read_table(path: Path) -> pa.Table:
+    """Return all rows of a file, as Arrow has them.
+
+    Raises:
+        RecordError: If the file is missing, damaged or of another schema.
+    """
+    return _read(path, None, pc.scalar(True))
+
+
 def as_frame(table: pa.Table) -> pd.DataFrame:
     """Return rows as pandas has them: nulls are NA in integer columns, and NaN in the others."""
     return table.to_pandas(types_mapper={pa.int32(): pd.Int32Dtype()}.get)
