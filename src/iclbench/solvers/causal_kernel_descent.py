@@ -15,6 +15,7 @@ from iclbench.attention.softmax import Softmax
 from iclbench.attention.weighted import causal_mask
 from iclbench.lazy import torch
 from iclbench.method import Method
+from iclbench.solvers import prefix_attention
 from iclbench.solvers.prefix_attention import Rows, blocks, causal_product, limit_predictions
 from iclbench.solvers.prefix_iterations import Iterations
 from iclbench.solvers.prefixes import reciprocal
@@ -100,28 +101,32 @@ class CausalKernelDescent(Method):
         batch, time, q = outputs.shape
         predictions = outputs.new_zeros(len(depths), *outputs.shape)
         # The coefficients at the depths reported; what each layer adds to those of past blocks.
-        reported = outputs.new_zeros(batch, time, len(depths), q)
+        reported = torch.zeros_like(predictions)
         updates = outputs.new_zeros(batch, 0, depths[-1], q)
-        for now in blocks(time):
+        for now in blocks(time, 2 * prefix_attention.BLOCK):
             L, A = rows(now)
             own, residual = L[..., now], outputs[:, now]
             eta = self.step * (
                 reciprocal(own.diagonal(dim1=1, dim2=2))[..., None] if self.relative else 1
             )
-            received = causal_product(L[..., : now.start], updates.flatten(2))
-            received = received.unflatten(2, (depths[-1], q))
+            received = None
+            if now.start > 0:
+                received = causal_product(L[..., : now.start], updates.flatten(2))
+                received = received.unflatten(2, (depths[-1], q))
             coefficients, added = torch.zeros_like(residual), []
-            for depth in range(depths[-1]):
+            for depth in range(depths[-1] + 1):
                 if depth in depths:
-                    reported[:, now, depths.index(depth)] = coefficients
-                update = eta * residual
-                coefficients = coefficients + update
-                residual = residual - received[:, :, depth] - causal_product(own, update)
-                if now.stop < time:
-                    added.append(update)
-            reported[:, now, -1] = coefficients
+                    k = depths.index(depth)
+                    reported[k, :, now] = coefficients
+                    predictions[k, :, now] = causal_product(A, reported[k, :, : now.stop])
+                if depth < depths[-1]:
+                    update = eta * residual
+                    coefficients = coefficients + update
+                    residual = residual - causal_product(own, update)
+                    if received is not None:
+                        residual = residual - received[:, :, depth]
+                    if now.stop < time:
+                        added.append(update)
             if added:
                 updates = torch.cat([updates, torch.stack(added, 2)], 1)
-            for predicted, known in zip(predictions, reported.unbind(2), strict=True):
-                predicted[:, now] = causal_product(A, known[:, : now.stop])
         return predictions

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from iclbench.lazy import torch
 
 BLOCK = 128
+"""Positions of a block, as measured for one solve; a sweep of depths goes by twice as many."""
 
 Rows = Callable[[slice], "tuple[torch.Tensor, torch.Tensor]"]
 """Maps positions of a block to their rows, up to the block's end, of L and of A.
@@ -20,10 +21,10 @@ L_ts weighs the pairs s <= t, and A_ts those with s < t.
 """
 
 
-def blocks(time: int) -> Iterator[slice]:
+def blocks(time: int, size: int) -> Iterator[slice]:
     """Yield the positions of each block."""
-    for first in range(0, time, BLOCK):
-        yield slice(first, min(first + BLOCK, time))
+    for first in range(0, time, size):
+        yield slice(first, min(first + size, time))
 
 
 def causal_product(
@@ -60,7 +61,7 @@ def limit_predictions(
 ) -> Float[torch.Tensor, "batch time q"]:
     """Return A L^{-1} Y by forward substitution, in time T^2 and memory T."""
     coefficients, predictions = torch.zeros_like(outputs), torch.zeros_like(outputs)
-    for now in blocks(outputs.shape[1]):
+    for now in blocks(outputs.shape[1], BLOCK):
         L, A = rows(now)
         past = slice(0, now.start)
         residual = outputs[:, now] - causal_product(L[..., past], coefficients[:, past])
