@@ -54,3 +54,24 @@ def test_why_says_what_changed_and_what_it_costs(finished, tmp_path):
     total = re.search(r"^total +(\d+)$", planned, re.MULTILINE)
     assert total
     assert int(named[1]) == int(total[1]) - 1  # the target itself is no job
+
+
+def test_a_run_that_fails_says_which_job_and_what_to_do(finished, tmp_path):
+    tree = finished.copy(tmp_path / "tree")
+    damaged = tree.path / "results/models/linear/gpt2.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-50])
+    (tree.path / "results/metrics/leaderboard/linear.parquet").unlink()
+    process = tree.start("results/metrics/leaderboard/linear.parquet", "--cores", "1")
+    output, _ = process.communicate()
+    assert process.returncode != 0
+    assert "1 job to do" in output
+    at_once, _, end = output.partition("1 job failed:")
+    assert "failed: predict leaderboard/linear" in at_once
+    for part in (
+        "predict leaderboard/linear",
+        "results/models/linear/gpt2.safetensors: ",
+        "delete it and run again",
+        "less results/logs/predict/leaderboard/linear.log",
+        "give the same command again",
+    ):
+        assert part in end
