@@ -32,6 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
             from iclbench.stages.decide import decide_claims as run
         case "report":
             from iclbench.stages.report import report as run
+        case "explore":
+            from iclbench.stages.explore import explore as run
         case "strict":
             from iclbench.stages.report import check_expected as run
         case "schema":
@@ -135,6 +137,13 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--verdicts", type=Path, nargs="*", default=[], help="one file a study")
     report.add_argument("--table", type=Path, required=True, help="the Parquet file to write")
     report.add_argument("--page", type=Path, required=True, help="the HTML page to write")
+
+    explore = stages.add_parser(
+        "explore", parents=[common], help="write the page on which rows can be looked through"
+    )
+    explore.add_argument("plan", type=Path, help="the job's plan (results/plan/explore/…)")
+    explore.add_argument("--rows", type=Path, nargs="+", required=True, help="files of rows")
+    explore.add_argument("--page", type=Path, required=True, help="the HTML page to write")
 
     strict = stages.add_parser(
         "strict", parents=[common], help="fail if a verdict is not as expected"

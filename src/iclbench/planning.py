@@ -28,6 +28,7 @@ LIBRARIES = {
     "draw": ("numpy", "scipy", "pandas", "matplotlib", "seaborn"),
     "decide": ("numpy", "scipy", "pandas"),
     "report": ("pandas", "jinja2"),
+    "explore": ("numpy", "scipy", "pandas", "jinja2", "plotly"),
 }
 """What computes, in each stage: another version of it makes a job out of date."""
 
@@ -119,8 +120,8 @@ def make_plan(config: Config) -> Plan:
                 scale=config.run.scale,
                 root=config.run.seed,
             )
-    page = resources.files("iclbench.claims").joinpath("page.html.j2").read_text(encoding="utf-8")
-    texts["report/scorecard"] = _plan_of("report", (), page=digest(page))
+    texts["report/scorecard"] = _plan_of("report", (), page=_digest_page("iclbench.claims"))
+    texts["explore/page"] = _plan_of("explore", (), page=_digest_page("iclbench.explorer"))
     for task_name, jobs in trained.items():
         task = config.tasks[task_name]
         settings = _task_settings(task_name, task)
@@ -270,6 +271,12 @@ def _plan_of(stage: str, modules: Iterable[str], **settings: Any) -> str:
         "versions": {library: _version(library) for library in LIBRARIES[stage]},
     }
     return canonical(content)
+
+
+def _digest_page(package: str) -> str:
+    """Return the digest of a package's page, as yet without what it shows."""
+    page = resources.files(package).joinpath("page.html.j2")
+    return digest(page.read_text(encoding="utf-8"))
 
 
 def _digest_file(path: Path) -> str | None:

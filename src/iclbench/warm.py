@@ -45,6 +45,7 @@ LOADED: dict[str, Sequence[str]] = {
     "draw": ("iclbench.stages.draw", "seaborn", "matplotlib.backends.backend_pdf"),
     "decide": ("iclbench.stages.decide", "scipy.stats"),
     "report": ("iclbench.stages.report",),
+    "explore": ("iclbench.stages.explore", "scipy.stats"),
 }
 """What the nursery loads for a stage: what every job of the stage would load itself.
 
