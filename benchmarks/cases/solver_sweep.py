@@ -38,9 +38,9 @@ def newton() -> Newton:
     return Newton(kind="newton", iterations=NEWTON)
 
 
-def descent() -> GradientDescent:
+def descent(iterations: tuple[int, ...] = DESCENT) -> GradientDescent:
     """Return gradient descent with the step size 1 / l_max of each prefix."""
-    return GradientDescent(kind="gradient_descent", step="stable", iterations=DESCENT)
+    return GradientDescent(kind="gradient_descent", step="stable", iterations=iterations)
 
 
 def compared(

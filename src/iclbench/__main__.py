@@ -57,6 +57,11 @@ def main(arguments: list[str] | None = None) -> int:
     began = time.perf_counter()
     try:
         run(**options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who reads has seen enough. Python would complain when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (JobError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -171,9 +176,11 @@ def _add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     sample = commands.add_parser("sample", parents=[scaled], help="draw a prompt of a task")
     sample.add_argument("task", help="a file in config/tasks")
     sample.add_argument("--output", type=Path, help="the PNG or PDF (results/samples/TASK.png)")
-    trace = commands.add_parser("trace", help="say what is behind a figure")
+    trace = commands.add_parser("trace", parents=[scaled], help="say what is behind a figure")
     trace.add_argument("figure", type=Path, help="the figure's file, or its name")
-    why = commands.add_parser("why", help="say what the next run will do again, why, at what cost")
+    why = commands.add_parser(
+        "why", parents=[scaled], help="say what the next run will do again, why, at what cost"
+    )
     why.add_argument("targets", nargs="*", help="what Snakemake would be given (everything)")
     why.add_argument("--cores", type=int, help="on how many cores it would run (all)")
     merge = commands.add_parser("merge", help="merge the rows of several machines' results")

@@ -85,11 +85,19 @@ class LogHandler(LogHandlerBase):
         self.view.close()
         super().close()
 
+    @property
+    def _is_quiet(self) -> bool:
+        """Whether Snakemake is not to say when jobs begin or end."""
+        quiet = {str(getattr(word, "value", word)) for word in self.common_settings.quiet or ()}
+        return not quiet.isdisjoint({"all", "progress", "rules"})
+
     def _show(self, record: LogRecord) -> None:
         said = vars(record)
         event = said.get("event")
         if self.common_settings.dryrun:
             self.view.say(self.format(record))
+        elif event == LogEvent.JOB_INFO and self._is_quiet:
+            return
         elif event == LogEvent.JOB_INFO:
             log = _log(said)
             self.view.begin(said["jobid"], _name(said, log), log)
@@ -102,8 +110,8 @@ class LogHandler(LogHandlerBase):
             self.view.count(said["done"], said["total"])
         elif event == LogEvent.RUN_INFO:
             self.view.plan(_total(said.get("stats")))
-        elif event in HIDDEN or said.get("exception") == "RuleException":
-            return
+        elif event in HIDDEN or (said.get("exception") == "RuleException" and self.view.failed):
+            return  # of a job that failed all is said
         elif record.levelno >= WARNING or not record.getMessage().startswith(NOISE):
             text = self.format(record)
             if text.strip() not in ("", "None"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -52,6 +53,7 @@ class View:
 
     def __init__(self, stream: TextIO, *, colour: bool = True) -> None:
         self.console = Console(file=stream, highlight=False, no_color=not colour, soft_wrap=True)
+        self.in_place = stream.isatty() and not self.console.is_dumb_terminal
         self.running: dict[int, Job] = {}
         self.failed: dict[int, Job] = {}
         self.done = 0
@@ -72,12 +74,16 @@ class View:
     def begin(self, number: int, name: str, log: Path | None) -> None:
         """A job begins."""
         self.running[number] = Job(name, log)
-        if self.live is None and self.console.is_terminal:
+        self.failed.pop(number, None)  # it is tried again
+        if self.live is None and self.in_place:
             self.live = Live(
                 get_renderable=self.drawn,
                 console=self.console,
                 refresh_per_second=2,
                 transient=True,
+                # What goes to a file does not pass the terminal.
+                redirect_stdout=sys.stdout.isatty(),
+                redirect_stderr=sys.stderr.isatty(),
             )
             self.live.start()
 
@@ -138,8 +144,9 @@ class View:
         if self.failed:
             head += f", {len(self.failed)} failed"
         yield Text(f"{head} ({spoken(passed)} so far)", style="bold", no_wrap=True)
-        width = max((len(job.name) for job in self.running.values()), default=0)
-        for job in self.running.values():
+        running = list(self.running.values())  # jobs begin and end while this is drawn
+        width = max((len(job.name) for job in running), default=0)
+        for job in running:
             now = spoken(time.monotonic() - job.began)
             line = f"  {job.name:<{width}}  {now:>7}  {job.last_progress()}"
             yield Text(line.rstrip(), no_wrap=True, overflow="ellipsis")

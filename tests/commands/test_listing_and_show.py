@@ -60,9 +60,9 @@ def test_what_is_shown_is_yaml_of_all_settings(name, capsys):
 
 
 def test_the_origin_of_a_setting_is_the_file_that_says_it(capsys):
-    text = said(capsys, "show", "newton_gpt2")
+    text = said(capsys, "show", "newton_width_16")
     origins = {m[1]: m[2] for m in re.finditer(r"^ *(\w+): .*?# (.+)$", text, re.MULTILINE)}
-    assert origins["width"] == "config/studies/newton.yaml: variants.newton_gpt2"
+    assert origins["width"] == "config/studies/newton.yaml: variants.newton_width_16"
     assert origins["summary"] == "config/models/gpt2.yaml"
     assert origins["log_every"] == "default"
     scaled = said(capsys, "show", "gpt2", "--scale", "smoke")

@@ -94,3 +94,13 @@ def test_nothing_is_overwritten(folders, tmp_path, capsys):
     assert merged(folders[:1], tmp_path / "both") == 1
     assert merged([folders[0], tmp_path / "none"], tmp_path / "both") == 1
     assert "no such folder" in capsys.readouterr().err
+
+
+def test_tables_of_different_scales_are_refused(folders, tmp_path, capsys):
+    LABELS["scale"] = "laptop"
+    try:
+        table(folders[1], "s/another", [0])
+    finally:
+        LABELS["scale"] = "smoke"
+    assert merged(folders, tmp_path / "both") == 1
+    assert "different scales" in capsys.readouterr().err

@@ -121,6 +121,7 @@ def test_on_a_terminal_jobs_are_shown_with_their_progress(handler, tmp_path):
     (tmp_path / LOG).write_text("0 haar plain: step 368/1000, loss 2.24, 71 steps/s, 9 s left\n")
     view = handler.view
     view.console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    view.in_place = True
     begin(handler)
     send(handler, LogEvent.PROGRESS, done=30, total=60)
     assert view.live is not None
@@ -139,3 +140,29 @@ def test_on_a_terminal_jobs_are_shown_with_their_progress(handler, tmp_path):
 def test_what_reports_the_work_never_stops_it(handler, capsys):
     send(handler, LogEvent.JOB_FINISHED)  # without its number
     assert "KeyError" in capsys.readouterr().err
+
+
+def test_a_job_that_is_tried_again_has_not_failed(handler):
+    begin(handler)
+    send(handler, LogEvent.JOB_ERROR, level=logging.ERROR, jobid=3, rule_name="t", log=[LOG])
+    begin(handler)
+    send(handler, LogEvent.JOB_FINISHED, job_id=3)
+    handler.close()
+    assert "1 job failed" not in text(handler)
+
+
+def test_errors_of_no_job_are_said(handler):
+    error = {"level": logging.ERROR, "exception": "RuleException"}
+    send(handler, LogEvent.ERROR, message="Resources have to be named.", **error)
+    assert "Resources have to be named." in text(handler)
+    begin(handler)
+    send(handler, LogEvent.JOB_ERROR, level=logging.ERROR, jobid=3, rule_name="t", log=[LOG])
+    send(handler, LogEvent.ERROR, message="a long command", **error)
+    assert "a long command" not in text(handler)
+
+
+@pytest.mark.parametrize("quiet", [["progress"], ["rules"], ["all"]])
+def test_quiet_runs_follow_no_jobs(handler, quiet):
+    handler.common_settings.quiet = quiet
+    begin(handler)
+    assert not handler.view.running

@@ -132,6 +132,7 @@ def test_depth_limit_ignores_pairs_without_weight() -> None:
         Kaczmarz(kind="kaczmarz"),
         Kaczmarz(kind="kaczmarz", kernel=Kernel(kind="exponential")),
         descent(Softmax(kind="softmax"), depths="limit"),
+        descent(Softmax(kind="softmax"), depths=(0,)),
         descent(Softmax(kind="softmax"), depths=(0, 1, 3, 20)),
         descent(Exponential(kind="exponential"), depths=(1, 2, 50), relative=True),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,8 +19,9 @@ METRICS = "metrics"
 def merge_results(sources: Sequence[Path], output: Path) -> None:
     """Merge the tables of rows of several results folders into a new one.
 
-    A table that one folder has is taken over; of a table that several have, every row is kept once.
-    What is merged was made from the same settings by the same code, as the digests in the rows say.
+    A table that one folder has is taken over; of a table that several have, every row is kept once,
+    and its parts must come from the same settings and code, as the digests in the rows say. All
+    tables must be of one scale.
 
     Args:
         sources: Folders of results, two or more.
@@ -42,8 +44,13 @@ def merge_results(sources: Sequence[Path], output: Path) -> None:
         for path in sorted(folder.rglob("*.parquet")):
             tables.setdefault(path.relative_to(folder), []).append(path)
     # All is checked before anything is written.
+    scales: dict[str, Path] = {}
     for some in tables.values():
-        _union(some)
+        for scale in _union(some)["scale"].unique().to_pylist():
+            scales.setdefault(scale, some[0])
+    if len(scales) > 1:
+        found = ", ".join(f"{path}: {scale}" for scale, path in scales.items())
+        raise RecordError(f"{found}; rows of different scales are of different runs")
     rows = 0
     for name, some in sorted(tables.items()):
         table = _union(some)
@@ -61,11 +68,13 @@ def _union(paths: Sequence[Path]) -> pa.Table:
     Raises:
         RecordError: If two that measure the same thing differ.
     """
-    parts = [files.read_table(path) for path in paths]
+    read = [(path, files.read_table(path)) for path in paths]
+    full = [(path, table) for path, table in read if len(table)] or read[:1]
+    paths, parts = [path for path, _ in full], [table for _, table in full]
     if len(parts) == 1:
         return parts[0]
-    for path, part in zip(paths[1:], parts[1:], strict=True):
-        _check_agree(paths[0], parts[0], path, part)
+    for (first, one), (second, other) in pairwise(zip(paths, parts, strict=True)):
+        _check_agree(first, one, second, other)
     merged = pa.concat_tables(parts)
     distinct = merged.group_by(SCHEMA.names, use_threads=False).aggregate([])
     _check_keys(paths, distinct)
@@ -76,7 +85,7 @@ def _check_agree(first: Path, one: pa.Table, second: Path, other: pa.Table) -> N
     """Check that two tables were made from the same settings by the same code, at one scale."""
     for column, what in (("scale", "scales"), ("config", "settings"), ("code", "code")):
         here, there = (set(table[column].unique().to_pylist()) for table in (one, other))
-        if here and there and here != there:
+        if here != there:
             raise RecordError(
                 f"{first} and {second}: {column}: {', '.join(sorted(here))} and "
                 f"{', '.join(sorted(there))}; rows of different {what} contradict each other; run "

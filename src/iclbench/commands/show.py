@@ -7,9 +7,10 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from iclbench.commands.run import read_run
+from iclbench.commands.run import SETTINGS, read_run
 from iclbench.config.faults import Place, nearest
-from iclbench.config.layers import Layers
+from iclbench.config.layers import Layer, Layers
+from iclbench.config.reading import read_yaml
 from iclbench.config.run import Config
 from iclbench.files import JobError
 from iclbench.settings import Settings
@@ -30,33 +31,33 @@ def show_settings(name: str, scale: str | None = None) -> None:
         JobError: If nothing has this name.
     """
     config = read_run(scale)
-    settings, layers, place = _found(config, name)
+    settings, layers, place = _found(config, name, scale)
     content = settings.model_dump(mode="json", by_alias=True)
     lines = list(_lines(content, layers, place, 0))
     width = min(max(len(text) for text, _ in lines), 60)
     sys.stdout.write("".join(f"{text:<{width}}  # {origin}\n" for text, origin in lines))
 
 
-def _found(config: Config, name: str) -> tuple[Settings, Layers, Place]:
+def _found(config: Config, name: str, scale: str | None) -> tuple[Settings, Layers, Place]:
     if name == "run":
-        said = config.run.model_dump(exclude_unset=True)
-        return config.run, Layers((("config.yaml", (), said),)), ()
+        layers: list[Layer] = [(str(SETTINGS), (), read_yaml(SETTINGS))]
+        layers += [] if scale is None else [("command line", (), {"scale": scale})]
+        return config.run, Layers(tuple(layers)), ()
     rooms = {room: getattr(config, room) for room in ("tasks", "models", "solvers", "studies")}
     for room, files in rooms.items():
         if name in files:
             return files[name], config.layers[room][name], ()
-    for variants in config.variants.values():
+    for study, variants in config.variants.items():
         if name in variants:
-            return variants[name], config.layers["variants"][name], ()
-    study, _, title = name.partition("/")
+            return variants[name], config.layers["variants"][f"{study}/{name}"], ()
     claims: dict[str, tuple[Settings, Layers, Place]] = {}
     for each, settings in config.studies.items():
         for key in ("claims", "controls"):
             for claim, content in getattr(settings, key).items():
-                layers = config.layers["studies"][each]
-                claims[f"{each}/{claim}"] = content, layers, (key, claim)
-    if f"{study}/{title}" in claims:
-        return claims[f"{study}/{title}"]
+                origins = config.layers["studies"][each]
+                claims[f"{each}/{claim}"] = content, origins, (key, claim)
+    if name in claims:
+        return claims[name]
     known = [*(each for files in rooms.values() for each in files), "run", *claims]
     known += [each for variants in config.variants.values() for each in variants]
     raise JobError(

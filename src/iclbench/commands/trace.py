@@ -21,25 +21,27 @@ from iclbench.records import files
 RESULTS = Path("results")
 
 
-def trace_figure(figure: Path) -> None:
+def trace_figure(figure: Path, scale: str | None = None) -> None:
     """Print what made a figure: its own job, then each table it draws, and what made that.
 
     Of each job stand there its plan, a file that holds all its settings, the digest of its code,
-    and the seconds that it took. What is said of rows is read from the tables themselves.
+    the seconds that it took the last time, and whether its result is older than its plan. What is
+    said of rows is read from the tables themselves.
 
     Args:
         figure: The figure's file, or its name alone.
+        scale: The scale of the run; by default that of config.yaml.
 
     Raises:
         JobError: If the run draws no such figure, or it is not drawn yet.
     """
-    plan = make_plan(read_run())
+    plan = make_plan(read_run(scale))
     name = figure.stem if figure.suffix else figure.name
     if name not in plan.figures:
         raise JobError(f"{figure}: no figure of this run; {nearest(name, plan.figures)}")
     drawn = RESULTS / "figures" / f"{name}.pdf"
     if not drawn.exists():
-        raise JobError(f"{drawn}: not drawn yet; run `snakemake --cores all draw_{name}`")
+        raise JobError(f"{drawn}: not drawn yet; run `snakemake --cores all fig_{name}`")
     sys.stdout.write("\n".join(_lines(plan, name, drawn)) + "\n")
 
 
@@ -48,23 +50,25 @@ def _lines(plan: Plan, name: str, drawn: Path) -> Iterator[str]:
     yield f"{drawn}"
     yield f"  of study {figure.study}, kind {figure.kind}"
     yield f"  its numbers: {drawn.with_suffix('.parquet')}"
-    yield from _job(plan, f"draw/{name}", "  ")
+    yield from _job(plan, f"draw/{name}", drawn, "  ")
     for table in figure.tables:
         path = RESULTS / "metrics" / f"{table}.parquet"
         yield f"{path}"
         yield from (f"  {line}" for line in _rows(path))
         job = _job_of(plan, table)
-        yield from _job(plan, job, "  ")
+        yield from _job(plan, job, path, "  ")
         for task, model in _models(plan, job):
-            yield f"  {RESULTS}/models/{task}/{model}.safetensors"
-            yield from _job(plan, f"train/{task}/{model}", "    ")
+            trained = RESULTS / "models" / task / f"{model}.safetensors"
+            yield f"  {trained}"
+            yield from _job(plan, f"train/{task}/{model}", trained, "    ")
 
 
 def _rows(path: Path) -> Iterator[str]:
     if not path.exists():
         yield "missing now; the figure was drawn from it"
         return
-    table = files.read_table(path)
+    columns = ["seed", "method", "status", "scale", "config", "code"]
+    table = files.read_table(path, columns)
     seeds = sorted(table["seed"].unique().to_pylist())
     methods = table["method"].unique().to_pylist()
     spoken = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 2 else " and ".join(map(str, seeds))
@@ -102,10 +106,13 @@ def _models(plan: Plan, job: str) -> list[tuple[str, str]]:
     return []
 
 
-def _job(plan: Plan, job: str, indent: str) -> Iterator[str]:
+def _job(plan: Plan, job: str, result: Path, indent: str) -> Iterator[str]:
     content: dict[str, Any] = json.loads(plan.texts[job])
     path = RESULTS / "plan" / plan.file(job)
     seconds = used(job)
     took = "" if seconds is None else f", {seconds:.0f} s"
-    state = "" if path.exists() else " (its settings or code have changed since)"
-    yield f"{indent}job {job}{took}: {path}{state}, code {content['code']}"
+    yield f"{indent}job {job}{took}: {path}, code {content['code']}"
+    if not result.exists():
+        yield f"{indent}its result is missing now"
+    elif not path.exists() or path.stat().st_mtime_ns > result.stat().st_mtime_ns:
+        yield f"{indent}its settings or code have changed since: see `python -m iclbench why`"

@@ -24,28 +24,38 @@ FOLLOWS = "what it reads is made anew"
 
 @dataclass(frozen=True)
 class Due:
-    """A job that the next run does: ``stage/name`` as in plans, and Snakemake's reason."""
+    """A job that the next run does: ``stage/name`` as in plans, a result, Snakemake's reason."""
 
     job: str
+    result: str
     reason: str
 
 
-def explain_run(targets: Sequence[str] = (), cores: int | None = None) -> None:
+def explain_run(
+    targets: Sequence[str] = (), cores: int | None = None, scale: str | None = None
+) -> None:
     """Print which jobs the next run does, grouped by why, and what they took the last time.
 
     Args:
         targets: What would be given to Snakemake; by default everything.
         cores: On how many cores it would run; by default all.
+        scale: The scale of the run; by default that of config.yaml.
 
     Raises:
         JobError: If Snakemake cannot plan the run; it says why.
     """
-    plan = make_plan(read_run())
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1", *targets]
+    plan = make_plan(read_run(scale))
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1"]
+    command += [] if scale is None else ["--config", f"scale={scale}"]
+    command += ["--", *targets] if targets else []
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     if found.returncode:
         raise JobError((found.stdout + found.stderr).strip() or "snakemake --dry-run failed")
     due = list(read_dry_run(found.stdout))
+    if not due and "Nothing to be done" not in found.stdout + found.stderr:
+        raise JobError(
+            "snakemake --dry-run names no jobs; is `quiet` set in a profile of yours? take it out"
+        )
     sys.stdout.write("\n".join(in_words(plan, due, cores or os.cpu_count() or 1)) + "\n")
 
 
@@ -54,22 +64,25 @@ def read_dry_run(text: str) -> Iterator[Due]:
 
     Examples:
         >>> text = '''
-        ... rule train_model:
-        ...     output: results/models/haar/plain.safetensors
-        ...     log: results/logs/train/haar/plain.log
-        ...     reason: Missing output files: plain.safetensors
+        ... rule draw_prompts:
+        ...     output: results/prompts/haar.safetensors
+        ...     log: results/logs/prompts/haar.log
+        ...     reason: Forced execution
         ... '''
-        >>> list(read_dry_run(text))
-        [Due(job='train/haar/plain', reason='Missing output files: plain.safetensors')]
+        >>> due, = read_dry_run(text)
+        >>> due.job, due.result, due.reason
+        ('prompts/haar', 'results/prompts/haar.safetensors', 'Forced execution')
     """
-    job = None
+    job, result = None, ""
     for line in text.splitlines():
         if line.endswith(":") and "rule " in line and not line.startswith(" "):
-            job = None
+            job, result = None, ""
+        elif output := re.fullmatch(r" {4}output: (.+?)(, .+)?", line):
+            result = output[1]
         elif log := re.fullmatch(r" {4}log: results/logs/(.+)\.log", line):
             job = log[1]
         elif job and (reason := re.fullmatch(r" {4}reason: (.+)", line)):
-            yield Due(job, reason[1])
+            yield Due(job, result, reason[1])
 
 
 def in_words(plan: Plan, due: Sequence[Due], cores: int) -> Iterator[str]:
@@ -112,22 +125,29 @@ def cause(plan: Plan, due: Due) -> str:
         "Forced execution": "it was asked for",
     }
     if "Updated input files" in due.reason and "results/plan/" in due.reason:
-        return _difference(plan, due.job)
+        return _difference(plan, due)
     for key, words in reasons.items():
         if due.reason.startswith(key):
             return words
     return due.reason
 
 
-def _difference(plan: Plan, job: str) -> str:
-    """Return what differs between a job's plan and the one that its result was made from."""
+def _difference(plan: Plan, due: Due) -> str:
+    """Return what differs between a job's plan and the one that its result was made from.
+
+    That is the newest that is not newer than the result.
+    """
+    job, result = due.job, Path(due.result)
+    if job not in plan.texts or not result.exists():
+        return "its plan is newer than its result"
     current = PLANS / plan.file(job)
+    made = result.stat().st_mtime_ns
     others = [
         path
         for path in current.parent.glob(f"{current.name.partition('.')[0]}.*.json")
-        if path != current
+        if path != current and path.stat().st_mtime_ns <= made
     ]
-    if not others or job not in plan.texts:
+    if not others:
         return "its plan is newer than its result"
     last = max(others, key=lambda path: path.stat().st_mtime_ns)
     old: dict[str, Any] = json.loads(last.read_text(encoding="utf-8"))

@@ -248,8 +248,8 @@ def _variants(
             last = studies.get(key, {}).get("variants", {}).get(name, {})
             last = {part: last[part] for part in ("model", "solver", "training") if part in last}
             layers.append((scale_file, ("studies", key, *place), last))
-        layered[name] = Layers(tuple(layers))
-        merged = layered[name].merged()
+        full = layered[f"{study_name}/{name}"] = Layers(tuple(layers))
+        merged = full.merged()
         value = _validated(OVERLAID[room], merged, _origin_below(origin, "variants", name), faults)
         if isinstance(value, ModelFile | SolverFile):
             found[name] = value

@@ -30,7 +30,7 @@ class Config:
     variants: dict[str, dict[str, ModelFile | SolverFile]]
     """The methods of each study alone."""
     layers: dict[str, dict[str, Layers]]
-    """Which file said what, by room (of variants: ``variants``) and name."""
+    """Which file said what, by room and name; of variants by ``variants`` and ``STUDY/NAME``."""
 
     def methods(
         self, study: str, task: str

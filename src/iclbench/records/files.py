@@ -94,13 +94,13 @@ def read(
     return as_frame(pa.concat_tables(tables))
 
 
-def read_table(path: Path) -> pa.Table:
-    """Return all rows of a file, as Arrow has them.
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return all rows of a file, or some of their columns, as Arrow has them.
 
     Raises:
         RecordError: If the file is missing, damaged or of another schema.
     """
-    return _read(path, None, pc.scalar(True))
+    return _read(path, columns, pc.scalar(True))
 
 
 def as_frame(table: pa.Table) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from pyarrow import acero
 
 from iclbench.lazy import pd
 from iclbench.records.files import as_frame, paths_of, read, read_through, scanned
-from iclbench.records.schema import SCHEMA
+from iclbench.records.schema import SCHEMA, RecordError
 
 DRAWN = [name for name in SCHEMA.names if name not in ("config", "code")]
 
@@ -53,9 +53,10 @@ class Selection:
             wanted &= pc.field("task") == task
         try:
             rows = [self._chosen(paths, wanted), _table(_scan(paths, ~ran))]
-        except (OSError, pa.ArrowException):
+        except (OSError, pa.ArrowException) as error:
             read_through(paths)
-            raise
+            names = ", ".join(map(str, paths))
+            raise RecordError(f"{names}: cannot be read together ({error}); run again") from error
         return as_frame(pa.concat_tables(rows))
 
     def _chosen(self, paths: list[Path], wanted: pc.Expression) -> pa.Table:

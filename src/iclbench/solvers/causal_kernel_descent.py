@@ -34,7 +34,8 @@ class CausalKernelDescent(Method):
     fixed depth the error grows with t, because I - eta L is far from normal. With eta = 1/L_ss it
     is nilpotent, so exact after t layers, but in between the error reaches 1e3 (linear, d = 5,
     t = 40) or leaves nothing of float64 (exponential, t > 60). Take small steps and short prompts,
-    or ``depths: limit``, one triangular solve. Works in float64, whatever the inputs.
+    or ``depths: limit``, one triangular solve. Works in float64, whatever the inputs; of prompts
+    longer than a block it keeps what every layer adds, T numbers a layer and output.
     """
 
     kind: Literal["causal_kernel_descent"] = Field(
@@ -110,7 +111,7 @@ class CausalKernelDescent(Method):
                 reciprocal(own.diagonal(dim1=1, dim2=2))[..., None] if self.relative else 1
             )
             received = None
-            if now.start > 0:
+            if now.start > 0 and depths[-1] > 0:
                 received = causal_product(L[..., : now.start], updates.flatten(2))
                 received = received.unflatten(2, (depths[-1], q))
             coefficients, added = torch.zeros_like(residual), []
