@@ -11,8 +11,8 @@ FLOORS = [
     {"tasks", "attention", "records", "method", "measurement", "implicit"},
     {"models", "solvers", "measures"},
     {"training"},
-    {"studies", "claims", "plotting", "config"},
-    {"plan", "planning", "stages"},
+    {"studies", "claims", "plotting", "config", "explorer"},
+    {"plan", "planning", "stages", "commands"},
     {"warm", "__main__"},
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -157,7 +157,7 @@ def spoken(seconds: float) -> str:
 
     Examples:
         >>> spoken(7.2), spoken(75), spoken(4000)
-        ('7 s', '1:15 min', '1:07 h')
+        ('7 s', '1:15 min', '1:06 h')
     """
     if seconds < 60:
         return f"{seconds:.0f} s"
