@@ -13,7 +13,6 @@ from typing import Any
 from iclbench.config.files import ModelFile, SolverFile, StudyFile, TaskFile, chosen
 from iclbench.config.run import Config
 from iclbench.digests import canonical, digest, digest_code, digest_settings
-from iclbench.models.trained import TrainedModel
 from iclbench.plan import Decision, Figure, Plan
 from iclbench.registry import locations
 from iclbench.settings import Settings
@@ -55,7 +54,7 @@ def make_plan(config: Config) -> Plan:
             compared[name, task_name] = []
             jobs = trained.setdefault(task_name, {})
             for method_name, method in working.items():
-                if isinstance(method, ModelFile) and _is_trained(method):
+                if isinstance(method, ModelFile) and method.family == "trained":
                     own = study.seeds if method_name in config.variants[name] else None
                     jobs[method_name] = own or config.scale.seeds
                     models[method_name] = method
@@ -83,7 +82,7 @@ def make_plan(config: Config) -> Plan:
                     "task": _task_settings(measurement.of, task),
                     "methods": {each: _method_settings(file) for each, file in methods.items()},
                 }
-                learners = [each for each, file in methods.items() if _family(file) == "trained"]
+                learners = [each for each, file in methods.items() if file.family == "trained"]
                 examined[name, measurement_name] = (measurement.of, learners)
             texts[f"{stage}/{name}/{measurement_name}"] = _plan_of(
                 stage,
@@ -161,8 +160,7 @@ def _left_out(
 ) -> dict[str, dict[str, str]]:
     """Return the family of each method that cannot work, and the reason."""
     return {
-        name: {"family": _family(methods[name]), "reason": reason}
-        for name, reason in reasons.items()
+        name: {"family": methods[name].family, "reason": reason} for name, reason in reasons.items()
     }
 
 
@@ -219,22 +217,12 @@ def _tables(
     return tuple(tables)
 
 
-def _family(method: ModelFile | SolverFile) -> str:
-    if isinstance(method, SolverFile):
-        return "solver"
-    return "trained" if _is_trained(method) else "constructed"
-
-
-def _is_trained(method: ModelFile | SolverFile) -> bool:
-    return isinstance(method.method, TrainedModel)
-
-
 def _task_settings(name: str, task: TaskFile) -> dict[str, Any]:
     return {"name": name, "length": task.length, "room": task.room, "family": _dump(task.family)}
 
 
 def _method_settings(method: ModelFile | SolverFile) -> dict[str, Any]:
-    settings = {"family": _family(method), "settings": _dump(method.method)}
+    settings = {"family": method.family, "settings": _dump(method.method)}
     if isinstance(method, ModelFile) and method.training is not None:
         settings["training"] = _dump(method.training)
     return settings

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from iclbench.commands.run import read_run
 from iclbench.config.files import ModelFile, SolverFile, chosen
 from iclbench.config.run import Config
-from iclbench.models.trained import TrainedModel
 
 Line = tuple[str, str, str]
 """A name, what kind of thing it is, and what its file says of it."""
@@ -86,10 +85,11 @@ def _methods(config: Config) -> Iterator[Line]:
 
 def _files(files: dict[str, ModelFile | SolverFile], study: str | None = None) -> Iterator[Line]:
     for name, file in files.items():
-        family = "solver"
-        if isinstance(file, ModelFile):
-            family = "trained" if isinstance(file.model, TrainedModel) else "constructed"
-        yield name, f"{family}, {file.method.kind}" + (f" ({study})" if study else ""), file.summary
+        yield (
+            name,
+            f"{file.family}, {file.method.kind}" + (f" ({study})" if study else ""),
+            file.summary,
+        )
 
 
 def _studies(config: Config) -> Iterator[Line]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import numpy as np
-
 from iclbench.commands.run import read_run
 from iclbench.config.faults import nearest
 from iclbench.files import JobError
@@ -37,12 +35,11 @@ def draw_sample(task: str, output: Path | None = None, scale: str | None = None)
     from iclbench.plotting.prompts import draw_prompt
     from iclbench.plotting.saving import write_picture
 
-    is_sequence = file.room == "dynamics"
     figure = draw_prompt(
         f"{task}: {file.summary}",
-        np.asarray(prompts.inputs[0]),
-        np.asarray(prompts.outputs[0]),
-        is_sequence=is_sequence,
+        prompts.inputs[0],
+        prompts.outputs[0],
+        is_sequence=file.room == "dynamics",
     )
     write_picture(figure, path)
     sys.stdout.write(f"{path}\n")

@@ -79,7 +79,7 @@ def _rows(path: Path) -> Iterator[str]:
     for column in ("scale", "config", "code"):
         yield f"{column}: {', '.join(sorted(table[column].unique().to_pylist()))}"
     made_by = files.provenance(path)
-    versions = made_by.get("versions") or made_by.get("libraries")
+    versions = made_by.get("versions")  # of merged tables each part has its own
     if isinstance(versions, dict):
         yield "with " + ", ".join(f"{key} {value}" for key, value in sorted(versions.items()))
 

@@ -112,6 +112,11 @@ class ModelFile(Settings):
         return self.model
 
     @property
+    def family(self) -> str:
+        """The family of the method, as rows have it."""
+        return "trained" if isinstance(self.model, TrainedModel) else "constructed"
+
+    @property
     def needs(self) -> frozenset[Fact]:
         """What must hold of a task for this model to work on it."""
         return self.model.needs
@@ -127,6 +132,11 @@ class SolverFile(Settings):
     def method(self) -> Method:
         """The solver, as a method among others."""
         return self.solver
+
+    @property
+    def family(self) -> str:
+        """The family of the method, as rows have it."""
+        return "solver"
 
     @property
     def needs(self) -> frozenset[Fact]:
