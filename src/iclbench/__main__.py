@@ -146,7 +146,6 @@ def _parser() -> argparse.ArgumentParser:
     explore = stages.add_parser(
         "explore", parents=[common], help="write the page on which rows can be looked through"
     )
-    explore.add_argument("plan", type=Path, help="the job's plan (results/plan/explore/…)")
     explore.add_argument("--rows", type=Path, nargs="+", required=True, help="files of rows")
     explore.add_argument("--page", type=Path, required=True, help="the HTML page to write")
 

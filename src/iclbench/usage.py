@@ -30,3 +30,32 @@ def write_usage(path: Path, began: float) -> None:
     memory = own.ru_maxrss / unit
     with written_aside(path) as aside:
         aside.write_text(f"s\tcpu_time\tmax_rss\n{seconds:.4f}\t{cpu:.4f}\t{memory:.2f}\n")
+
+
+def used(job: str) -> float | None:
+    """Return the seconds that a job took the last time; None: no note of it.
+
+    Args:
+        job: ``stage/name``, as in plans.
+    """
+    path = Path("results", "benchmarks", f"{job}.tsv")
+    try:
+        _, values = path.read_text(encoding="utf-8").splitlines()
+        return float(values.split("\t")[0])
+    except (OSError, ValueError):
+        return None
+
+
+def spoken(seconds: float) -> str:
+    """Return a time in words.
+
+    Examples:
+        >>> spoken(7.2), spoken(75.0), spoken(4000.0)
+        ('7 s', '1:15 min', '1:06 h')
+    """
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}:{rest:02d} min"
+    return f"{minutes // 60}:{minutes % 60:02d} h"

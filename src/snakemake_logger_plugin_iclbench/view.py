@@ -14,6 +14,8 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from iclbench.usage import spoken
+
 TAIL = 2**12
 """How many bytes of a log's end are looked at."""
 
@@ -150,18 +152,3 @@ class View:
             now = spoken(time.monotonic() - job.began)
             line = f"  {job.name:<{width}}  {now:>7}  {job.last_progress()}"
             yield Text(line.rstrip(), no_wrap=True, overflow="ellipsis")
-
-
-def spoken(seconds: float) -> str:
-    """Return a time in words.
-
-    Examples:
-        >>> spoken(7.2), spoken(75), spoken(4000)
-        ('7 s', '1:15 min', '1:06 h')
-    """
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes}:{rest:02d} min"
-    return f"{minutes // 60}:{minutes % 60:02d} h"

@@ -20,5 +20,5 @@ rule explore:
         mem_mb=2000,
         runtime=10,
     shell:
-        "python -m iclbench explore {input.plan} --rows {input.rows} --page {output}"
+        "python -m iclbench explore --rows {input.rows} --page {output}"
         " --usage results/benchmarks/explore/page.tsv 2> {log}"

@@ -11,12 +11,12 @@ from typing import Any
 import pyarrow.compute as pc
 
 from iclbench.commands.run import read_run
-from iclbench.commands.usage import used
 from iclbench.config.faults import nearest
 from iclbench.files import JobError
 from iclbench.plan import Plan
 from iclbench.planning import make_plan
 from iclbench.records import files
+from iclbench.usage import used
 
 RESULTS = Path("results")
 

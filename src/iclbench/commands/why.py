@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from iclbench.commands.run import read_run
-from iclbench.commands.usage import used
 from iclbench.files import JobError
 from iclbench.plan import Plan
 from iclbench.planning import make_plan
+from iclbench.usage import spoken, used
 
 PLANS = Path("results", "plan")
 FOLLOWS = "what it reads is made anew"
@@ -109,8 +109,8 @@ def in_words(plan: Plan, due: Sequence[Due], cores: int) -> Iterator[str]:
     longest = max(known)
     time = max(sum(known) / cores, longest)
     yield (
-        f"{len(due)} {noun}{unknown}; by what they took last: {_spoken(sum(known))} of one core, "
-        f"about {_spoken(time)} on {cores} (the longest job takes {_spoken(longest)})."
+        f"{len(due)} {noun}{unknown}; by what they took last: {spoken(sum(known))} of one core, "
+        f"about {spoken(time)} on {cores} (the longest job takes {spoken(longest)})."
     )
 
 
@@ -178,10 +178,4 @@ def _short(value: Any) -> str:
 
 def _took(jobs: Sequence[str]) -> str:
     known = [seconds for job in jobs if (seconds := used(job)) is not None]
-    return f"; took {_spoken(sum(known))} the last time" if known else ""
-
-
-def _spoken(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    return f"; took {spoken(sum(known))} the last time" if known else ""
