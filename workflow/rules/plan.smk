@@ -13,6 +13,9 @@ from snakemake.exceptions import WorkflowError
 # sets up an environment itself, the Python that runs it, also where it was started by its path.
 SOURCES = Path(workflow.current_basedir).parent.parent / "src"
 sys.path.insert(0, str(SOURCES))
+# What was loaded before, as by the view of the run, may be of another tree.
+for name in [name for name in sys.modules if name.partition(".")[0] == "iclbench"]:
+    del sys.modules[name]
 JOBS_SEE = f"export PYTHONPATH={shlex.quote(str(SOURCES))}; "
 if not workflow.deployment_settings.deployment_method:
     JOBS_SEE += f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
