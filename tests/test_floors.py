@@ -8,10 +8,11 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "src" / "iclbench"
 FLOORS = [
     {"settings", "lazy", "streams", "capabilities", "files", "registry", "digests", "usage"},
+    {"kernels"},
     {"tasks", "attention", "records", "method", "measurement", "implicit"},
     {"models", "solvers", "measures"},
     {"training"},
-    {"studies", "claims", "plotting", "config", "explorer"},
+    {"studies", "claims", "plotting", "config", "explorer", "overview"},
     {"plan", "planning", "stages", "commands"},
     {"warm", "__main__"},
 ]

@@ -8,14 +8,14 @@ from functools import partial
 from benchmarks.case import Case, Comparison, Options
 from benchmarks.references import prefixes
 from benchmarks.sequences import DIM, beside, growing
-from iclbench.attention.kernels import Kernel
+from iclbench.kernels.choice import inner_product_kernel
 from iclbench.solvers.kaczmarz import Kaczmarz
 
 
 def comparisons(options: Options) -> Iterator[Comparison]:
     """Yield the pass in two spaces beside loops over pairs, and its growth with T."""
     linear = Kaczmarz(kind="kaczmarz")
-    exponential = Kaczmarz(kind="kaczmarz", kernel=Kernel(kind="exponential"))
+    exponential = Kaczmarz(kind="kaczmarz", kernel=inner_product_kernel("exponential"))
     yield from beside("linear", linear, partial(prefixes.kaczmarz, prefixes.linear), options)
     yield from beside(
         "exponential", exponential, partial(prefixes.kaczmarz, prefixes.exponential), options

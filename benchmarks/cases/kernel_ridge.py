@@ -8,7 +8,7 @@ from functools import partial
 from benchmarks.case import Case, Comparison, Options
 from benchmarks.references import prefixes
 from benchmarks.sequences import DIM, beside, growing
-from iclbench.attention.kernels import Kernel
+from iclbench.kernels.choice import inner_product_kernel
 from iclbench.solvers.kernel_ridge import KernelRidge
 
 PENALTY = 0.01
@@ -17,9 +17,11 @@ PENALTY = 0.01
 def comparisons(options: Options) -> Iterator[Comparison]:
     """Yield two kernels beside a solve a prefix, and the growth of one with T."""
     exponential = KernelRidge(
-        kind="kernel_ridge", kernel=Kernel(kind="exponential"), penalty=PENALTY
+        kind="kernel_ridge", kernel=inner_product_kernel("exponential"), penalty=PENALTY
     )
-    linear = KernelRidge(kind="kernel_ridge", kernel=Kernel(kind="linear"), penalty=PENALTY)
+    linear = KernelRidge(
+        kind="kernel_ridge", kernel=inner_product_kernel("linear"), penalty=PENALTY
+    )
     for name, method, gram in (
         ("exponential", exponential, prefixes.exponential),
         ("linear", linear, prefixes.linear),

@@ -34,6 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
             from iclbench.stages.report import report as run
         case "explore":
             from iclbench.stages.explore import explore as run
+        case "describe":
+            from iclbench.stages.describe import describe as run
         case "strict":
             from iclbench.stages.report import check_expected as run
         case "schema":
@@ -148,6 +150,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     explore.add_argument("--rows", type=Path, nargs="+", required=True, help="files of rows")
     explore.add_argument("--page", type=Path, required=True, help="the HTML page to write")
+
+    describe = stages.add_parser(
+        "describe", parents=[common], help="write the page of all settings of a run"
+    )
+    describe.add_argument("plan", type=Path, help="the job's plan (results/plan/describe/…)")
+    describe.add_argument("--page", type=Path, required=True, help="the HTML page to write")
 
     strict = stages.add_parser(
         "strict", parents=[common], help="fail if a verdict is not as expected"

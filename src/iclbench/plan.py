@@ -20,13 +20,17 @@ from iclbench.files import written_aside
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure to draw: the study it belongs to, its task where it has one, the tables it reads."""
+    """A figure to draw: its study, its task where it has one, the tables it reads, whose they are.
+
+    ``methods`` is the names of the methods in these tables, or their number if they are many.
+    """
 
     name: str
     kind: str
     study: str
     task: str | None
     tables: tuple[str, ...]
+    methods: str
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ LIBRARIES = {
     "draw": ("numpy", "scipy", "pandas", "matplotlib", "seaborn"),
     "decide": ("numpy", "scipy", "pandas"),
     "report": ("pandas", "jinja2"),
+    "describe": ("numpy", "scipy", "torch", "pytorch-lightning", "jinja2", "pyyaml"),
     "explore": ("numpy", "scipy", "pandas", "jinja2", "plotly"),
 }
 """What computes, in each stage: another version of it makes a job out of date."""
@@ -44,6 +45,7 @@ def make_plan(config: Config) -> Plan:
     models: dict[str, ModelFile] = {}
     compared: dict[tuple[str, str], list[str]] = {}
     examined: dict[tuple[str, str], tuple[str, list[str]]] = {}
+    speakers: dict[str, list[str]] = {}
     figures: dict[str, Figure] = {}
     decisions: dict[str, Decision] = {}
     for name, study in studies.items():
@@ -52,6 +54,7 @@ def make_plan(config: Config) -> Plan:
             methods, reasons = config.methods(name, task_name)
             working = {each: file for each, file in methods.items() if each not in reasons}
             compared[name, task_name] = []
+            speakers[f"{name}/{task_name}"] = list(methods)
             jobs = trained.setdefault(task_name, {})
             for method_name, method in working.items():
                 if isinstance(method, ModelFile) and method.family == "trained":
@@ -59,6 +62,7 @@ def make_plan(config: Config) -> Plan:
                     jobs[method_name] = own or config.scale.seeds
                     models[method_name] = method
                     compared[name, task_name].append(method_name)
+                    speakers[f"training/{task_name}/{method_name}"] = [method_name]
             texts[f"predict/{name}/{task_name}"] = _plan_of(
                 "predict",
                 _modules(task.family, *(method.method for method in working.values())),
@@ -76,6 +80,7 @@ def make_plan(config: Config) -> Plan:
                 stage = "examine"
                 all_methods, _ = config.methods(name, measurement.of)
                 methods = {each: all_methods[each] for each in measurement.methods}
+                speakers[f"measured/{name}/{measurement_name}"] = list(methods)
                 task = config.tasks[measurement.of]
                 modules |= _modules(task.family, *(each.method for each in methods.values()))
                 more = {
@@ -95,7 +100,7 @@ def make_plan(config: Config) -> Plan:
                 scale=config.run.scale,
                 **more,
             )
-        for figure in _figures(name, study, compared):
+        for figure in _figures(name, study, compared, speakers):
             figures[figure.name] = figure
             texts[f"draw/{figure.name}"] = _plan_of(
                 "draw",
@@ -120,6 +125,7 @@ def make_plan(config: Config) -> Plan:
                 root=config.run.seed,
             )
     texts["report/scorecard"] = _plan_of("report", (), page=_digest_page("iclbench.claims"))
+    texts["describe/run"] = _plan_of("describe", (), **_overview(config, studies))
     texts["explore/page"] = _plan_of("explore", (), page=_digest_page("iclbench.explorer"))
     for task_name, jobs in trained.items():
         task = config.tasks[task_name]
@@ -155,6 +161,43 @@ def make_plan(config: Config) -> Plan:
     )
 
 
+def _overview(config: Config, studies: Mapping[str, StudyFile]) -> dict[str, Any]:
+    """Return all settings of the run, for people to look up."""
+    methods: dict[str, ModelFile | SolverFile] = {}
+    for name, study in studies.items():
+        for task in chosen(study.tasks, config.tasks):
+            methods |= config.methods(name, task)[0]
+    tasks = sorted({task for each in studies.values() for task in chosen(each.tasks, config.tasks)})
+    models = {name: file for name, file in methods.items() if isinstance(file, ModelFile)}
+    rooms = {
+        "tasks": {name: config.tasks[name] for name in tasks},
+        "models": dict(sorted(models.items())),
+        "solvers": {name: file for name, file in sorted(methods.items()) if name not in models},
+        "studies": {
+            name: file.model_copy(update={"claims": {}, "controls": {}})
+            for name, file in studies.items()
+        },
+    }
+    return {
+        "page": _digest_page("iclbench.overview"),
+        "run": {"scale": config.run.scale, "seed": config.run.seed},
+        "scale": {
+            "summary": config.scale.summary,
+            "seeds": config.scale.seeds,
+            "prompts": config.scale.prompts,
+        },
+        **{
+            room: {name: _summarised(file) for name, file in files.items()}
+            for room, files in rooms.items()
+        },
+    }
+
+
+def _summarised(file: Settings) -> dict[str, Any]:
+    settings = file.model_dump(mode="json", exclude_none=True)
+    return {"summary": settings.pop("summary"), "settings": settings}
+
+
 def _left_out(
     methods: dict[str, ModelFile | SolverFile], reasons: dict[str, str]
 ) -> dict[str, dict[str, str]]:
@@ -165,17 +208,30 @@ def _left_out(
 
 
 def _figures(
-    name: str, study: StudyFile, models: dict[tuple[str, str], list[str]]
+    name: str,
+    study: StudyFile,
+    models: dict[tuple[str, str], list[str]],
+    speakers: Mapping[str, list[str]],
 ) -> Iterator[Figure]:
     tasks = [task for each, task in models if each == name]
     for title, figure in study.figures.items():
         if figure.is_per_task:
             for task in tasks:
-                yield Figure(f"{title}_{task}", figure.kind, name, task, (f"{name}/{task}",))
+                tables = (f"{name}/{task}",)
+                methods = _named(tables, speakers)
+                yield Figure(f"{title}_{task}", figure.kind, name, task, tables, methods)
         else:
             default = ["training"] if figure.kind == "training" else tasks
             tables = _tables(name, study, figure.tables or default, models)
-            yield Figure(title, figure.kind, name, None, tables)
+            yield Figure(title, figure.kind, name, None, tables, _named(tables, speakers))
+
+
+def _named(tables: Iterable[str], speakers: Mapping[str, list[str]]) -> str:
+    """Return whose rows tables hold: the names of methods if they are few, else their number."""
+    methods = sorted({method for table in tables for method in speakers.get(table, ())})
+    if not methods:
+        return "its measurement's"
+    return ", ".join(methods) if len(methods) <= 3 else f"{len(methods)} methods"
 
 
 def _claims(

@@ -1,7 +1,7 @@
 """Where each kind of thing is found: one table a room, from the name used in YAML to its class.
 
 A kind is one class in one file. Ours are listed here; a user's own package adds its kinds through
-entry points of the groups ``iclbench.dynamics``, ``iclbench.regression``, ``iclbench.attention``,
+entry points of the groups ``iclbench.dynamics``, ``iclbench.regression``, ``iclbench.kernels``, ``iclbench.attention``,
 ``iclbench.models``, ``iclbench.solvers``, ``iclbench.measurements`` and ``iclbench.figures`` (there
 functions, not classes), without touching this file.
 """
@@ -33,6 +33,11 @@ KINDS: dict[str, dict[str, str]] = {
         "linear": "iclbench.tasks.regression.linear:LinearRegression",
         "recall": "iclbench.tasks.regression.recall:Recall",
         "relu_network": "iclbench.tasks.regression.relu_network:ReluNetwork",
+    },
+    "kernels": {
+        "exponential": "iclbench.kernels.exponential:ExponentialKernel",
+        "linear": "iclbench.kernels.linear:LinearKernel",
+        "relu": "iclbench.kernels.relu:ReluKernel",
     },
     "attention": {
         "delta": "iclbench.attention.delta:Delta",

@@ -46,6 +46,7 @@ LOADED: dict[str, Sequence[str]] = {
     "decide": ("iclbench.stages.decide", "scipy.stats"),
     "report": ("iclbench.stages.report",),
     "explore": ("iclbench.stages.explore", "scipy.stats"),
+    "describe": ("iclbench.stages.describe",),
 }
 """What the nursery loads for a stage: what every job of the stage would load itself.
 

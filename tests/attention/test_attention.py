@@ -10,13 +10,13 @@ from iclbench.attention.attention import Attention
 from iclbench.attention.delta import Delta
 from iclbench.attention.exponential import Exponential
 from iclbench.attention.gated_linear import GatedLinear
-from iclbench.attention.kernels import Kernel
 from iclbench.attention.linear import Linear
 from iclbench.attention.mesa import Mesa
 from iclbench.attention.positional import attend_with_positions
 from iclbench.attention.relu import Relu
 from iclbench.attention.softmax import Softmax
 from iclbench.attention.weighted import Weighted, causal_mask
+from iclbench.kernels.choice import inner_product_kernel
 
 WEIGHTED: list[Weighted] = [
     Linear(kind="linear", scale="inverse_sqrt"),
@@ -181,7 +181,7 @@ def test_rows_that_see_nothing_are_zero_forward_and_backward(attention):
 def test_weights_are_the_kernel_of_that_name(kind):
     attention = kind(kind=kind.__name__.lower(), scale=0.4)
     query, key, _, _ = case(attention, 2, 5)
-    gram = Kernel(kind=attention.kind, scale=0.4).gram(query, key)
+    gram = inner_product_kernel(attention.kind, scale=0.4).gram(query, key)
     close(attention.weights(query, key, causal_mask(5)), gram.tril())
 
 

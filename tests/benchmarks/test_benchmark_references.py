@@ -18,8 +18,8 @@ from benchmarks.references import (
     solvers,
 )
 from iclbench.attention.exponential import Exponential
-from iclbench.attention.kernels import Kernel
 from iclbench.attention.linear import Linear
+from iclbench.kernels.choice import inner_product_kernel
 from iclbench.models.attention_only import AttentionOnly
 from iclbench.solvers.causal_kernel_descent import CausalKernelDescent
 from iclbench.solvers.kaczmarz import Kaczmarz
@@ -70,7 +70,7 @@ def agree(method, reference):
 @pytest.mark.parametrize("kind", GRAMS)
 def test_kaczmarz_passes_agree(kind):
     agree(
-        Kaczmarz(kind="kaczmarz", kernel=Kernel(kind=kind)),
+        Kaczmarz(kind="kaczmarz", kernel=inner_product_kernel(kind)),
         partial(prefixes.kaczmarz, GRAMS[kind]),
     )
 
@@ -78,7 +78,7 @@ def test_kaczmarz_passes_agree(kind):
 @pytest.mark.parametrize("kind", GRAMS)
 def test_kernel_ridge_agrees(kind):
     agree(
-        KernelRidge(kind="kernel_ridge", kernel=Kernel(kind=kind), penalty=0.1),
+        KernelRidge(kind="kernel_ridge", kernel=inner_product_kernel(kind), penalty=0.1),
         partial(prefixes.kernel_ridge, GRAMS[kind], 0.1),
     )
 

@@ -1,23 +1,17 @@
 """The page to look through results on, as a browser shows it."""
 
-import html
-import json
 import re
-import shutil
-import subprocess
 
 import numpy as np
 import pandas as pd
 import pytest
+from browser import looked_at, needs_browser
 
 from iclbench.explorer.curves import tables_of
 from iclbench.explorer.page import write_page
 from iclbench.records import RecordError, make_rows, write
 
 LENGTH = 8
-BROWSER = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
 
 
 @pytest.fixture(scope="module")
@@ -107,45 +101,6 @@ def test_the_page_needs_no_network(results):
     assert again.read_bytes() == (results / "explore.html").read_bytes()
 
 
-def looked_at(results, tmp_path, script, width=1280):
-    """Run a script on the page in a browser; return what it leaves in ``told``, and the console."""
-    page = (results / "explore.html").read_text()
-    tell = f"""<script>window.addEventListener("load", () => setTimeout(() => {{
-        const told = {{}};
-        {script}
-        const said = document.createElement("pre");
-        said.id = "told";
-        said.textContent = JSON.stringify(told);
-        document.body.append(said);
-    }}, 200));</script></body>"""
-    path = tmp_path / "page.html"
-    path.write_text(page.replace("</body>", tell))
-    found = subprocess.run(
-        [
-            BROWSER,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            f"--user-data-dir={tmp_path / 'browser'}",
-            f"--window-size={width},1000",
-            "--virtual-time-budget=5000",
-            "--enable-logging=stderr",
-            "--dump-dom",
-            path.as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    console = [line for line in found.stderr.splitlines() if "CONSOLE" in line]
-    told = re.search(r'<pre id="told">(.*?)</pre>', found.stdout, re.DOTALL)
-    assert told, found.stderr
-    return json.loads(html.unescape(told[1])), console
-
-
-needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
-
 SEEN = """
 const seen = () => {
   const chart = document.getElementById("chart");
@@ -171,7 +126,7 @@ def test_it_opens_without_an_error_and_fits(results, tmp_path, width):
         + "told.first = seen(); told.overflow = document.documentElement.scrollWidth > innerWidth;"
         'told.chart = document.getElementById("chart").getBoundingClientRect().width;'
     )
-    told, console = looked_at(results, tmp_path, script, width)
+    told, console = looked_at(results / "explore.html", tmp_path, script, width)
     assert console == []
     assert not told["overflow"]
     assert told["chart"] > 0.7 * width - 100
@@ -197,7 +152,7 @@ def test_the_controls_change_the_picture(results, tmp_path):
     told.hash = decodeURIComponent(location.hash);
     """
     )
-    told, console = looked_at(results, tmp_path, script)
+    told, console = looked_at(results / "explore.html", tmp_path, script)
     assert console == []
     assert told["hard"]["y"] != told["first"]["y"]
     assert told["link"] == "metrics/leaderboard/hard.parquet"

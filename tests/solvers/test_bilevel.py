@@ -8,7 +8,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from iclbench.attention.kernels import Kernel
+from iclbench.kernels.choice import inner_product_kernel
 from iclbench.solvers.bilevel import Bilevel, Outcome
 from iclbench.solvers.held_out import HeldOut
 from iclbench.solvers.kernel_ridge import KernelRidge
@@ -21,7 +21,7 @@ def draw(seed, *shape):
 
 def solver(kind, penalty=1.0, steps=20, scale=1.0):
     return Bilevel(
-        kind="bilevel", kernel=Kernel(kind=kind, scale=scale), penalty=penalty, steps=steps
+        kind="bilevel", kernel=inner_product_kernel(kind, scale=scale), penalty=penalty, steps=steps
     )
 
 
@@ -52,7 +52,7 @@ def test_the_objective_is_the_profiled_likelihood_with_the_prior(kind):
     x, _, y = noisy_linear(30, 2, 12)
     tuning = solver(kind, 0.5, scale=0.2).tune(x, y)
     h = hyperparameters(tuning)
-    held_out = HeldOut(Kernel(kind=kind, scale=0.2), x, y)
+    held_out = HeldOut(inner_product_kernel(kind, scale=0.2), x, y)
     loss = torch.stack([held_out.evaluate(each).loss for each in h])
     free = (held_out.count - (1 if kind == "linear" else 2)).clamp_min(0)
     prior = (h[..., 0] - log(0.5)) ** 2 / log(10) ** 2 + h[..., 1] ** 2 / log(2) ** 2
@@ -64,7 +64,7 @@ def test_the_objective_is_the_profiled_likelihood_with_the_prior(kind):
 def test_the_tuned_penalty_is_the_best_of_a_grid(penalty):
     x, _, y = noisy_linear(3, 16, 31)
     tuning = solver("linear", penalty).tune(x, y)
-    held_out = HeldOut(Kernel(kind="linear"), x, y)
+    held_out = HeldOut(inner_product_kernel("linear"), x, y)
     free = (held_out.count - 1).clamp_min(0)
 
     def objective(step):
@@ -81,7 +81,7 @@ def test_the_tuned_penalty_is_the_best_of_a_grid(penalty):
 def test_a_wrong_scale_of_the_kernel_is_mended():
     """On a Gaussian process of scale 2, from a scale four times too small or too large."""
     x = torch.nn.functional.normalize(draw(6, 48, 40, 3), dim=-1)
-    K = Kernel(kind="exponential", scale=2.0).gram(x, x) + 1e-6 * torch.eye(40)
+    K = inner_product_kernel("exponential", scale=2.0).gram(x, x) + 1e-6 * torch.eye(40)
     y = torch.linalg.cholesky(K) @ draw(7, 48, 40, 1) + 0.1 * draw(8, 48, 40, 1)
     for scale in (0.5, 8.0):
         errors = (solver("exponential", 0.1, scale=scale).predict(x, y) - y)[:, :, 20:].square()
@@ -110,7 +110,7 @@ def test_each_iterate_is_a_fit_of_all_pairs_with_its_hyperparameters(kind):
     assert method.iterates == (0, 1, 2, 4)
     for (i, k), b, t in product(enumerate(method.iterates), range(3), range(9)):
         factor = tuning.log_scale[k, b, t].exp().item()
-        kernel = Kernel(kind=kind, scale=0.2 * factor)
+        kernel = inner_product_kernel(kind, scale=0.2 * factor)
         K = kernel.gram(x[b, :t], x[b, :t]) + tuning.log_penalty[k, b, t].exp() * torch.eye(t)
         expected = kernel.gram(x[b, t, None], x[b, :t]) @ torch.linalg.solve(K, y[b, :t])
         torch.testing.assert_close(predictions[i, b, t], expected[0], rtol=1e-7, atol=1e-7)
@@ -185,7 +185,7 @@ def test_repeated_inputs_are_passed_over_as_in_kernel_ridge():
     x = draw(27, 3, 4, 6).repeat(1, 3, 1) / 2
     y = draw(28, 3, 12, 2)
     for kind in ("linear", "exponential"):
-        kernel = Kernel(kind=kind)
+        kernel = inner_product_kernel(kind)
         ridge = KernelRidge(kind="kernel_ridge", kernel=kernel, penalty=1e-30).predict(x, y)
         torch.testing.assert_close(solver(kind, 1e-30, steps=0).predict(x, y), ridge)
 
@@ -204,7 +204,7 @@ def test_tuning_costs_little_where_the_kernel_is_the_covariance():
     """At every length, on Gaussian processes with ellipsoidal inputs and no noise."""
     spread = torch.tensor([1.0, 1.0, 0.5, 1.5, 1.0], dtype=torch.float64)
     x = torch.nn.functional.normalize(draw(32, 64, 15, 5), dim=-1) * spread
-    kernel = Kernel(kind="exponential")
+    kernel = inner_product_kernel("exponential")
     K = kernel.gram(x, x) + 1e-9 * torch.eye(15)
     y = torch.linalg.cholesky(K) @ draw(33, 64, 15, 1)
     ridge = KernelRidge(kind="kernel_ridge", kernel=kernel, penalty=0.01).predict(x, y)[-1]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from iclbench.attention.kernels import Kernel
+from iclbench.kernels.choice import inner_product_kernel
 from iclbench.solvers.causal_kernel_descent import CausalKernelDescent
 from iclbench.solvers.kaczmarz import Kaczmarz
 
@@ -78,7 +78,7 @@ def test_layers_are_the_recursion_over_tokens(attention: str) -> None:
 def test_the_limit_of_depth_is_a_pass_of_kaczmarz(kind) -> None:
     # E2 (derived), by one triangular solve and by many layers.
     x, y = rotation_orbits(1, 4, 12)
-    passed = predict(Kaczmarz(kind="kaczmarz", kernel=Kernel(kind=kind)), x, y)
+    passed = predict(Kaczmarz(kind="kaczmarz", kernel=inner_product_kernel(kind)), x, y)
     limit = predict(descent(kind, depths="limit"), x, y)
     deep = predict(descent(kind, step=0.7, relative=True, depths=(400,)), x, y)
     np.testing.assert_allclose(limit, passed, atol=1e-10)

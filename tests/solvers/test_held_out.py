@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from iclbench.attention.kernels import Kernel
+from iclbench.kernels.choice import inner_product_kernel
 from iclbench.solvers.held_out import HeldOut
 
 
@@ -15,7 +15,7 @@ def draw(seed, *shape):
 def problem(kind, outputs=2):
     x, y = draw(0, 3, 9, 4) / 2, draw(1, 3, 9, outputs)
     h = torch.from_numpy(np.random.default_rng(2).uniform(-1, 1, size=(3, 9, 2)))
-    return HeldOut(Kernel(kind=kind, scale=0.7), x, y), x, y, h
+    return HeldOut(inner_product_kernel(kind, scale=0.7), x, y), x, y, h
 
 
 def naive_loss(kernel, x, y, h, t):
@@ -55,7 +55,7 @@ def test_loss_and_hypergradient_are_those_through_a_dense_solve(kind):
 @pytest.mark.parametrize("period", range(1, 9))
 def test_every_phase_of_a_period_is_fitted_and_held_out_alike(period):
     phase = (torch.arange(400) % period + 1.0).double()[None, :, None]
-    held_out = HeldOut(Kernel(kind="linear"), phase, phase, first=399)
+    held_out = HeldOut(inner_product_kernel("linear"), phase, phase, first=399)
     fitted, held = (
         y.long().flatten().bincount(minlength=period + 1)[1:] for y in (held_out.y, held_out.y_held)
     )

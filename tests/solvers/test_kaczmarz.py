@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from iclbench.attention.kernels import Kernel
+from iclbench.kernels.choice import inner_product_kernel
 from iclbench.solvers.kaczmarz import Kaczmarz
 from iclbench.solvers.kaczmarz_cyclic import CyclicKaczmarz
 from iclbench.solvers.kaczmarz_randomised import RandomisedKaczmarz
@@ -56,7 +56,9 @@ def test_kernel_pass_is_the_loop_over_coefficients(kind) -> None:
     }[kind]
     rng = np.random.default_rng(1)
     x, y = sphere(rng, 1, 15, 4), rng.standard_normal((1, 15, 2))
-    found = predict(Kaczmarz(kind="kaczmarz", kernel=Kernel(kind=kind, scale=0.7)), x, y)[0, 0]
+    found = predict(Kaczmarz(kind="kaczmarz", kernel=inner_product_kernel(kind, scale=0.7)), x, y)[
+        0, 0
+    ]
     coefficients = []
     for t in range(15):
         f = sum((a * kernel(x[0, s], x[0, t]) for s, a in enumerate(coefficients)), np.zeros(2))
@@ -95,7 +97,7 @@ def test_a_period_is_a_sweep_of_gauss_seidel() -> None:
     # E7 (derived): with a constant diagonal errors go over into L^{-1} (L - K) errors, so that they
     # fall at the rate of its spectral radius, period by period where that eigenvalue is real.
     rng = np.random.default_rng(4)
-    method = Kaczmarz(kind="kaczmarz", kernel=Kernel(kind="exponential"))
+    method = Kaczmarz(kind="kaczmarz", kernel=inner_product_kernel("exponential"))
     rates = 0
     for _ in range(40):
         points, s = periodic(rng, 4, 14)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from iclbench.attention.kernels import Kernel
+from iclbench.kernels.choice import inner_product_kernel
 from iclbench.solvers.kernel_ridge import KernelRidge
 from iclbench.solvers.least_squares import LeastSquares
 
@@ -18,7 +18,9 @@ def sphere(seed, *shape):
 
 
 def solver(kind, penalty, scale=1.0):
-    return KernelRidge(kind="kernel_ridge", kernel=Kernel(kind=kind, scale=scale), penalty=penalty)
+    return KernelRidge(
+        kind="kernel_ridge", kernel=inner_product_kernel(kind, scale=scale), penalty=penalty
+    )
 
 
 def moduli(K):
@@ -81,7 +83,7 @@ def test_the_mean_of_the_process_attains_the_bayes_loss(kind):
     axes = torch.tensor([1, 1, 0.25, 2.25, 1], dtype=torch.float64).sqrt()
     for n, expected in BAYES[kind].items():
         x = sphere(n, 8000, n + 1, 5) * axes
-        K = moduli(Kernel(kind=kind).gram(x, x))
+        K = moduli(inner_product_kernel(kind).gram(x, x))
         values, vectors = torch.linalg.eigh(K)
         y = vectors @ (values.clamp_min(0).sqrt()[..., None] * draw(n + 1, 8000, n + 1, 4))
         method = solver(kind, 0.0)

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iclbench.attention.exponential import Exponential
-from iclbench.attention.kernels import Kernel
 from iclbench.attention.softmax import Softmax
+from iclbench.kernels.choice import inner_product_kernel
 from iclbench.solvers import prefix_attention, prefix_spectrum
 from iclbench.solvers.bfgs import BFGS
 from iclbench.solvers.causal_kernel_descent import CausalKernelDescent
@@ -130,7 +130,7 @@ def test_depth_limit_ignores_pairs_without_weight() -> None:
     "method",
     [
         Kaczmarz(kind="kaczmarz"),
-        Kaczmarz(kind="kaczmarz", kernel=Kernel(kind="exponential")),
+        Kaczmarz(kind="kaczmarz", kernel=inner_product_kernel("exponential")),
         descent(Softmax(kind="softmax"), depths="limit"),
         descent(Softmax(kind="softmax"), depths=(0,)),
         descent(Softmax(kind="softmax"), depths=(0, 1, 3, 20)),

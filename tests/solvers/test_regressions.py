@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from scipy.stats import ortho_group
 
-from iclbench.attention.kernels import Kernel
+from iclbench.kernels.choice import inner_product_kernel
 from iclbench.solvers.bilevel import Bilevel
 from iclbench.solvers.cross_validated_ridge import CrossValidatedRidge
 from iclbench.solvers.kernel_ridge import KernelRidge
@@ -22,14 +22,14 @@ METHODS = {
     "cross-validated ridge": CrossValidatedRidge(kind="cross_validated_ridge"),
     **{
         f"{name} {kind}": KernelRidge(
-            kind="kernel_ridge", kernel=Kernel(kind=kind, scale=0.5), penalty=penalty
+            kind="kernel_ridge", kernel=inner_product_kernel(kind, scale=0.5), penalty=penalty
         )
         for kind in ("linear", "relu", "exponential")
         for name, penalty in (("kernel ridge", 0.1), ("process", 0.0))
     },
     **{
         f"bilevel {kind}": Bilevel(
-            kind="bilevel", kernel=Kernel(kind=kind, scale=0.2), penalty=0.1, steps=6
+            kind="bilevel", kernel=inner_product_kernel(kind, scale=0.2), penalty=0.1, steps=6
         )
         for kind in ("linear", "exponential")
     },

@@ -5,7 +5,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from iclbench.attention.kernels import Kernel
+from iclbench.kernels.choice import inner_product_kernel
 from iclbench.solvers.kernel_ridge import KernelRidge
 from iclbench.solvers.least_squares import LeastSquares
 from iclbench.solvers.ridge import Ridge
@@ -29,7 +29,7 @@ def test_it_minimises_the_penalised_squares_on_every_prefix():
 @pytest.mark.parametrize("penalty", [1e-4, 0.01, 1.0])
 def test_the_dual_form_predicts_the_same(penalty):
     x, y = draw(2, 4, 20, 6), draw(3, 4, 20, 2)
-    dual = KernelRidge(kind="kernel_ridge", kernel=Kernel(kind="linear"), penalty=penalty)
+    dual = KernelRidge(kind="kernel_ridge", kernel=inner_product_kernel("linear"), penalty=penalty)
     primal = Ridge(kind="ridge", penalty=penalty)
     torch.testing.assert_close(primal.predict(x, y), dual.predict(x, y), rtol=0, atol=1e-10)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from iclbench.attention.kernels import Kernel
+from iclbench.kernels.choice import inner_product_kernel
 from iclbench.method import Method
 from iclbench.solvers.averaging import Averaging
 from iclbench.solvers.causal_kernel_descent import CausalKernelDescent
@@ -25,8 +25,8 @@ SETTINGS: list[Method] = [
     Averaging.model_validate({"kind": "averaging"}),
     NearestNeighbours.model_validate({"kind": "nearest_neighbours"}),
     Kaczmarz.model_validate({"kind": "kaczmarz"}),
-    Kaczmarz(kind="kaczmarz", kernel=Kernel(kind="exponential", scale=0.5)),
-    Kaczmarz(kind="kaczmarz", kernel=Kernel(kind="relu")),
+    Kaczmarz(kind="kaczmarz", kernel=inner_product_kernel("exponential", scale=0.5)),
+    Kaczmarz(kind="kaczmarz", kernel=inner_product_kernel("relu")),
     CyclicKaczmarz(kind="kaczmarz_cyclic", sweeps=(0, 1, 3)),
     RandomisedKaczmarz(kind="kaczmarz_randomised", iterations=(0, 1, 7, 20)),
     *(

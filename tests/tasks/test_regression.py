@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iclbench.attention.kernels import Kernel
+from iclbench.kernels.choice import inner_product_kernel
 from iclbench.streams import stream
 from iclbench.tasks.linear_posterior import linear_posterior_predictions
 from iclbench.tasks.regression.gaussian_process import GaussianProcess
@@ -138,7 +138,7 @@ def test_gram_matrix_is_the_kernel_s(kind: str, scale: float):
     family = gaussian_process(kind, kernel={"kind": kind, "scale": scale})
     x = family.sample(stream("gram"), 3, 7).inputs
     points = torch.from_numpy(x)
-    expected = Kernel(kind=kind, scale=scale).gram(points, points).numpy()
+    expected = inner_product_kernel(kind, scale=scale).gram(points, points).numpy()
     np.testing.assert_allclose(family.gram(x), expected, rtol=1e-13, atol=1e-15)
 
 

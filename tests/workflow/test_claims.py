@@ -1,15 +1,15 @@
 """Claims are decided from rows, and fall when what they speak of is broken."""
 
-import re
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
-from benchmarks.environment import ROOT
+from blocks import blocks_of
 
 pytestmark = pytest.mark.dag
 
-(CLAIM,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
+(BLOCK,) = [block for block in blocks_of("CONTRIBUTING.md") if block.under == "claims"]
 
 
 def verdicts(tree, name="scorecard"):
@@ -48,8 +48,7 @@ def test_the_scorecard_has_its_columns(finished):
 
 def test_a_new_claim_is_a_few_lines_of_yaml(finished, tmp_path):
     tree = finished.copy(tmp_path / "tree")
-    path = tree.path / "config/studies/icar.yaml"
-    path.write_text(path.read_text().replace("\nclaims:\n", f"\nclaims:\n{CLAIM}", 1))
+    BLOCK.write(tree.path)
     assert tree.due() == {
         "results/claims/icar.parquet",
         "results/claims/scorecard.parquet",
@@ -64,9 +63,8 @@ def test_strict_runs_fail_where_a_verdict_is_not_as_expected(finished, tmp_path)
     tree = finished.copy(tmp_path / "tree")
     strict = ("--cores", "1", "--config", "strict=true")
     tree.snakemake(*strict)
-    path = tree.path / "config/studies/icar.yaml"
-    false = CLAIM.replace("near: 0.2", "near: 0.3")
-    path.write_text(path.read_text().replace("\nclaims:\n", f"\nclaims:\n{false}", 1))
+    assert "near: 0.2" in BLOCK.text
+    replace(BLOCK, text=BLOCK.text.replace("near: 0.2", "near: 0.3")).write(tree.path)
     process = tree.start(*strict)
     output, _ = process.communicate()
     assert process.returncode != 0

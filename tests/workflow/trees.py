@@ -16,12 +16,13 @@ class Tree:
     """A copy of this repository's files, with what its runs have made."""
 
     path: Path
+    python: str = sys.executable
 
     def start(self, *arguments):
         """Start Snakemake; return the process."""
         environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "CI")}
         return subprocess.Popen(
-            [sys.executable, "-m", "snakemake", *arguments],
+            [self.python, "-m", "snakemake", *arguments],
             cwd=self.path,
             env=environment,
             stdout=subprocess.PIPE,
@@ -46,7 +47,7 @@ class Tree:
     def copy(self, path):
         """Return a copy with the same times."""
         shutil.copytree(self.path, path, symlinks=True)
-        return Tree(path)
+        return Tree(path, self.python)
 
 
 def fresh_tree(path):

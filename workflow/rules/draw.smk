@@ -1,6 +1,9 @@
 # Draw each figure from rows alone; fig_NAME is the target of the figure NAME.
 
+CAPTIONS = Path(workflow.current_basedir).parent / "report"
+
 for kind, names in PLAN.figures_of_kinds.items():
+    caption = kind if (CAPTIONS / f"{kind}.rst").exists() else "figure"
 
     rule:
         name:
@@ -12,7 +15,7 @@ for kind, names in PLAN.figures_of_kinds.items():
             pdf="results/figures/{figure}.pdf",
             png=report(
                 "results/figures/{figure}.png",
-                caption=f"../report/{kind}.rst",
+                caption=f"../report/{caption}.rst",
                 category=study_of,
                 labels=labels_of,
             ),
@@ -21,6 +24,8 @@ for kind, names in PLAN.figures_of_kinds.items():
             "results/logs/draw/{figure}.log",
         wildcard_constraints:
             figure="|".join(names),
+        group:
+            "figures"
         conda:
             "../../environment.yml"
         threads: 1

@@ -92,7 +92,8 @@ def tell_verdicts():
 
 
 def plan_of(job):
-    return lambda wildcards: f"results/plan/{PLAN.file(job.format(**wildcards))}"
+    # Every machine writes the plans when it reads this file: they are not fetched from a storage.
+    return lambda wildcards: local(f"results/plan/{PLAN.file(job.format(**wildcards))}")
 
 
 def models_of(wildcards):
@@ -126,4 +127,8 @@ def study_of(wildcards):
 
 def labels_of(wildcards):
     figure = PLAN.figures[wildcards.figure]
-    return {"figure": figure.kind, "task": figure.task or "all"}
+    return {
+        "figure": figure.kind,
+        "task": figure.task or "all",
+        "methods": figure.methods,
+    }

@@ -11,7 +11,9 @@ from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 from typing_extensions import override
 
-from iclbench.attention.kernels import Kernel
+from iclbench.kernels.choice import AnyKernel
+from iclbench.kernels.kernel import InnerProductKernel
+from iclbench.kernels.linear import LinearKernel
 from iclbench.lazy import torch
 from iclbench.method import Method
 from iclbench.solvers.held_out import Evaluation, HeldOut, kappa, products
@@ -101,18 +103,32 @@ class Bilevel(Method):
     kind: Literal["bilevel"] = Field(
         description="kernel ridge regression that tunes its penalty and scale on the pairs seen"
     )
-    kernel: Kernel = Field(description="the kernel; linear makes this ridge regression")
+    kernel: AnyKernel = Field(description="the kernel; linear makes this ridge regression")
     penalty: float = Field(gt=0, le=1e12, description="penalty before the first outer step")
     steps: int = Field(default=20, ge=0, le=1000, description="number of outer steps")
 
     @model_validator(mode="after")
     def _inner_problem_is_convex(self) -> Bilevel:
-        if self.kernel.kind == "relu":
+        if not self.kernel.is_definite:
             raise ValueError(
-                "kernel.kind 'relu' is indefinite, so that the inner problem has no minimum; "
-                "use 'linear' or 'exponential', or the solver kernel_ridge"
+                f"kernel.kind {self.kernel.kind!r} is indefinite, so that the inner problem has no "
+                "minimum; use 'linear' or 'exponential', or the solver kernel_ridge"
             )
         return self
+
+    @model_validator(mode="after")
+    def _has_a_scale(self) -> Bilevel:
+        self._tuned()
+        return self
+
+    def _tuned(self) -> InnerProductKernel:
+        """Return the kernel, which has a scale to tune."""
+        if not isinstance(self.kernel, InnerProductKernel):
+            raise ValueError(
+                f"kernel.kind {self.kernel.kind!r} is no function of a scaled inner product, and "
+                "has no scale to tune; use 'linear' or 'exponential'"
+            )
+        return self.kernel
 
     @property
     @override
@@ -135,11 +151,11 @@ class Bilevel(Method):
     def _refit(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         tuning = self.tune(x, y)
         h = torch.stack((tuning.log_penalty, tuning.log_scale), dim=-1)[list(self.iterates)]
-        z = products(self.kernel, x, x)
+        z = products(self._tuned(), x, x)
         outputs = y.expand(len(h), *y.shape)
         predictions = outputs.new_zeros(outputs.shape)
         for t in range(1, x.shape[1]):
-            K = kappa(self.kernel, h[..., t, :], z[:, : t + 1, : t + 1])
+            K = kappa(self._tuned(), h[..., t, :], z[:, : t + 1, : t + 1])
             K = K.expand(*h.shape[:2], -1, -1)
             penalty = h[..., t, :1, None].exp()
             identity = torch.eye(t, dtype=y.dtype, device=y.device)
@@ -168,7 +184,7 @@ class Bilevel(Method):
         # Prefixes are solved at the size of the longest: a few sizes halve the work.
         ends = sorted({max(first, -(-time * part // 4)) for part in range(5)})
         parts = [
-            self._tune(HeldOut(self.kernel, x[:, :end], y[:, :end], start))
+            self._tune(HeldOut(self._tuned(), x[:, :end], y[:, :end], start))
             for start, end in pairwise(ends)
         ]
         return Tuning(*(torch.cat(part, dim=-1) for part in zip(*parts, strict=True)))
@@ -179,7 +195,7 @@ class Bilevel(Method):
         span = torch.tensor(SPAN, dtype=torch.float64, device=device)
         width = torch.tensor(WIDTH, dtype=torch.float64, device=device)
         low, high = start - span, start + span
-        hyperparameters = 1 if self.kernel.kind == "linear" else 2
+        hyperparameters = 1 if isinstance(self.kernel, LinearKernel) else 2
         freedom = (held_out.count - hyperparameters).clamp_min(0)
 
         def evaluate(h: torch.Tensor) -> tuple[Evaluation, torch.Tensor, torch.Tensor]:

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from jaxtyping import Bool, Float
 
-from iclbench.attention.kernels import Kernel
 from iclbench.implicit.problems import Problem
+from iclbench.kernels.kernel import InnerProductKernel
+from iclbench.kernels.linear import LinearKernel
 from iclbench.lazy import torch
 from iclbench.solvers.kernel_ridge import cholesky
 
@@ -42,7 +43,7 @@ class HeldOut:
 
     def __init__(
         self,
-        kernel: Kernel,
+        kernel: InnerProductKernel,
         inputs: Float[torch.Tensor, "batch time p"],
         outputs: Float[torch.Tensor, "batch time q"],
         first: int = 0,
@@ -106,7 +107,7 @@ class HeldOut:
 
 
 def products(
-    kernel: Kernel,
+    kernel: InnerProductKernel,
     left: Float[torch.Tensor, "*batch n p"],
     right: Float[torch.Tensor, "*batch m p"],
 ) -> Float[torch.Tensor, "*batch n m"]:
@@ -115,12 +116,12 @@ def products(
 
 
 def kappa(
-    kernel: Kernel,
+    kernel: InnerProductKernel,
     h: Float[torch.Tensor, "*#batch 2"],
     z: Float[torch.Tensor, "*#batch n m"],
 ) -> Float[torch.Tensor, "*#batch n m"]:
-    """Return kappa with the scale multiplied by c = exp(h_2): exp(c z) if exponential.
+    """Return kappa with the scale multiplied by c = exp(h_2): kappa of c z.
 
     The linear kernel stays z: to scale it is to divide the penalty.
     """
-    return z if kernel.kind == "linear" else (h[..., 1:, None].exp() * z).exp()
+    return z if isinstance(kernel, LinearKernel) else kernel.of(h[..., 1:, None].exp() * z)

@@ -8,7 +8,8 @@ from jaxtyping import Float
 from pydantic import Field
 from typing_extensions import override
 
-from iclbench.attention.kernels import Kernel
+from iclbench.kernels.choice import AnyKernel
+from iclbench.kernels.linear import LinearKernel
 from iclbench.lazy import torch
 from iclbench.method import Method
 from iclbench.solvers.prefix_attention import limit_predictions
@@ -26,8 +27,8 @@ class Kaczmarz(Method):
     """
 
     kind: Literal["kaczmarz"] = Field(description="one pass over the pairs in the order of time")
-    kernel: Kernel = Field(
-        default=Kernel(kind="linear"), description="kernel of the space in which f is sought"
+    kernel: AnyKernel = Field(
+        default=LinearKernel(kind="linear"), description="kernel of the space in which f is sought"
     )
 
     @override

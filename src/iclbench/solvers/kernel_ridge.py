@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from pydantic import Field
 from typing_extensions import override
 
-from iclbench.attention.kernels import Kernel
+from iclbench.kernels.choice import AnyKernel
 from iclbench.lazy import torch
 from iclbench.method import Method
 
@@ -28,14 +28,15 @@ class KernelRidge(Method):
     the earlier ones teaches nothing and is passed over: of two pairs at one input the first holds.
     (With noise and no penalty no interpolant exists; ``least_squares`` is then the linear fit.)
 
-    The relu kernel is indefinite. In its place stands the covariance of the points before t and
-    x_t together with its eigenvalues replaced by their moduli, as in the paper's labels (derived).
+    The relu kernel is indefinite. In the place of such a kernel stands the covariance of the points
+    before t and x_t together with its eigenvalues replaced by their moduli, as in the paper's
+    labels (derived).
     """
 
     kind: Literal["kernel_ridge"] = Field(
         description="kernel ridge regression, or the mean of a Gaussian process, on the pairs seen"
     )
-    kernel: Kernel = Field(description="the kernel, a covariance of function values")
+    kernel: AnyKernel = Field(description="the kernel, a covariance of function values")
     penalty: float = Field(
         ge=0, le=1e12, description="weight of the squared norm, or variance of the noise"
     )
@@ -47,7 +48,7 @@ class KernelRidge(Method):
         outputs: Float[torch.Tensor, "batch time q"],
     ) -> Float[torch.Tensor, "1 batch time q"]:
         x, y = inputs.double(), outputs.double()
-        solve = moduli if self.kernel.kind == "relu" else factorise
+        solve = factorise if self.kernel.is_definite else moduli
         return solve(self.kernel.gram(x, x), y, self.penalty)[None].to(inputs.dtype)
 
 

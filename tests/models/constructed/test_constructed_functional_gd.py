@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from iclbench.attention.kernels import Kernel
+from iclbench.kernels.choice import inner_product_kernel
 from iclbench.models.constructed.functional_gd import FunctionalGD
 
 
@@ -34,7 +34,7 @@ def softmax_kernel(left, right):
 @pytest.mark.parametrize("kind", ["linear", "relu", "exponential", "softmax"])
 def test_layers_are_steps_of_functional_gradient_descent(kind):
     x, y = prompts()
-    kernel = softmax_kernel if kind == "softmax" else Kernel(kind=kind).gram
+    kernel = softmax_kernel if kind == "softmax" else inner_product_kernel(kind).gram
     depths = tuple(range(1, 9))
     predicted = model({"attention": {"kind": kind}}, step=0.2, depths=depths).predict(x, y)
     for b in range(4):
@@ -63,7 +63,10 @@ def test_two_heads_descend_in_the_sum_of_their_kernels():
     x, y = prompts()
     G1 = torch.diag(torch.tensor([1, 1, 0, 0, 0], dtype=torch.float64))
     G2 = torch.diag(torch.tensor([0, 0, 1, 1, 1], dtype=torch.float64))
-    linear, exponential = Kernel(kind="linear"), Kernel(kind="exponential", scale=0.5)
+    linear, exponential = (
+        inner_product_kernel("linear"),
+        inner_product_kernel("exponential", scale=0.5),
+    )
 
     def kernel(left, right):
         return 0.3 * linear.gram(left @ G1, right @ G1) + 0.7 * exponential.gram(
@@ -88,7 +91,7 @@ def test_two_heads_descend_in_the_sum_of_their_kernels():
 
 def test_a_matching_kernel_reaches_the_posterior_mean_with_depth():
     x, y = prompts(batch=2, time=7, q=1)
-    kernel = Kernel(kind="exponential")
+    kernel = inner_product_kernel("exponential")
     gram = kernel.gram(x[:, :6], x[:, :6])
     exact = kernel.gram(x[:, 6:], x[:, :6]) @ torch.linalg.solve(gram, y[:, :6])
     step = 1 / torch.linalg.eigvalsh(gram).max().item()

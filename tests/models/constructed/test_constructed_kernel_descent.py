@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from iclbench.attention.kernels import Kernel
+from iclbench.kernels.choice import inner_product_kernel
 from iclbench.models.constructed.causal_kernel_descent import CausalKernelDescent
 
 
@@ -37,7 +37,7 @@ def similarity(kind, scale, queries, keys):
     """a(x_t, x_s) on causal windows of pairs, from the definition."""
     if kind == "softmax":
         return torch.exp(scale * queries @ keys.mT)
-    return Kernel(kind=kind, scale=scale).gram(queries, keys)
+    return inner_product_kernel(kind, scale=scale).gram(queries, keys)
 
 
 def recursion(kind, scale, x, y, eta, layers):
@@ -71,7 +71,7 @@ def test_layers_are_the_recursion(kind, eta, pairs):
 @pytest.mark.parametrize("kind", ["linear", "exponential"])
 def test_the_limit_of_depth_is_one_kaczmarz_pass(kind):
     x, y = sequences(time=9)
-    kernel = Kernel(kind=kind)
+    kernel = inner_product_kernel(kind)
     step = 1 / kernel.diagonal(x[0, :1]).item()
     limit = ckd(kind, (60,), step=step).predict(x, y)[0]
     for b in range(3):
@@ -97,7 +97,7 @@ def test_as_many_layers_as_tokens_are_exact_with_the_nilpotent_step():
 @pytest.mark.parametrize("kind", ["linear", "exponential"])
 def test_steps_below_the_threshold_converge_and_above_it_diverge(kind):
     x, y = sequences(time=4)
-    kappa = Kernel(kind=kind).diagonal(x[0, :1]).item()
+    kappa = inner_product_kernel(kind).diagonal(x[0, :1]).item()
     converges = ckd(kind, (300, 400), step=1.9 / kappa).predict(x, y)
     diverges = ckd(kind, (300, 400), step=2.1 / kappa).predict(x, y)
     assert converges.diff(dim=0).abs().max() < 1e-6
@@ -111,7 +111,7 @@ def test_a_relative_step_is_the_absolute_one_on_the_unit_sphere():
         for relative in (False, True)
     )
     torch.testing.assert_close(absolute, relative, rtol=1e-12, atol=1e-12)
-    kappa = Kernel(kind="exponential", scale=2.0).diagonal(x[0, :1]).item()
+    kappa = inner_product_kernel("exponential", scale=2.0).diagonal(x[0, :1]).item()
     absolute = ckd("exponential", (1, 3), scale=2.0, step=0.4 / kappa).predict(x, y)
     relative = ckd("exponential", (1, 3), scale=2.0, step=0.4, relative=True).predict(x, y)
     torch.testing.assert_close(absolute, relative, rtol=1e-12, atol=1e-12)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from iclbench.attention.kernels import Kernel
+from iclbench.kernels.choice import inner_product_kernel
 from iclbench.studies.functional_gd.constructions import Construction
 from iclbench.studies.functional_gd.descents import (
     closed_form,
@@ -128,7 +128,7 @@ def test_residuals_shrink_below_the_bound_and_grow_above_it(rows):
 def test_the_first_bayes_losses_are_those_of_the_gram_matrix(rows):
     """E kappa(x, x) - k^T K^{-1} k, by its own draws and by solving."""
     rng = np.random.default_rng(1)
-    task = process(Kernel(kind="exponential"), SPECTRUM, 0)
+    task = process(inner_product_kernel("exponential"), SPECTRUM, 0)
     xi = rng.standard_normal((4000, 6, 5))
     x = xi / np.linalg.norm(xi, axis=-1, keepdims=True) @ task.covariance_root
     gram = np.exp(x @ x.mT)

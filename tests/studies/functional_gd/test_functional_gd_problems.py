@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from iclbench.attention.kernels import Kernel
+from iclbench.kernels.choice import inner_product_kernel
 from iclbench.streams import stream
 from iclbench.studies.functional_gd import problems
 from iclbench.studies.functional_gd.descents import composite
@@ -14,7 +14,7 @@ from iclbench.tasks.regression.gaussian_process import GaussianProcess
 
 
 def test_prompts_are_those_of_the_process_drawn_once():
-    kernel = Kernel(kind="relu")
+    kernel = inner_product_kernel("relu")
     task = process(kernel, SPECTRUM, 3)
     first, again = (task.sample(stream("a"), 4, 6) for _ in range(2))
     assert again is first
@@ -27,14 +27,16 @@ def test_prompts_are_those_of_the_process_drawn_once():
 
 
 def test_other_streams_and_sizes_are_other_prompts():
-    task = process(Kernel(kind="linear"), SPECTRUM, 0)
+    task = process(inner_product_kernel("linear"), SPECTRUM, 0)
     first = task.sample(stream("a"), 4, 6)
     assert not np.array_equal(task.sample(stream("b"), 4, 6).inputs, first.inputs)
     assert task.sample(stream("a"), 3, 6).inputs.shape == (3, 6, 5)
     assert task.sample(stream("a"), 4, 7).inputs.shape == (4, 7, 5)
 
 
-@pytest.mark.parametrize("kernel", [Kernel(kind="linear"), Kernel(kind="relu"), composite(5)])
+@pytest.mark.parametrize(
+    "kernel", [inner_product_kernel("linear"), inner_product_kernel("relu"), composite(5)]
+)
 def test_steps_drawn_ahead_are_those_of_the_process(kernel):
     task = process(kernel, SPECTRUM, 1, whitened=True)
     plain = GaussianProcess(
@@ -55,11 +57,11 @@ def test_a_generator_that_was_drawn_from_is_no_step():
     rng = stream("a")
     rng.random(8)
     with pytest.raises(ValueError, match="hand in one that nothing was drawn from"):
-        process(Kernel(kind="linear"), SPECTRUM, 0).sample(rng, 4, 6)
+        process(inner_product_kernel("linear"), SPECTRUM, 0).sample(rng, 4, 6)
 
 
 def test_what_is_remembered_is_bounded(monkeypatch):
-    task = process(Kernel(kind="linear"), SPECTRUM, 0)
+    task = process(inner_product_kernel("linear"), SPECTRUM, 0)
     monkeypatch.setattr(problems, "AHEAD", 4)
     monkeypatch.setattr(problems, "REMEMBERED", 2 * 8 * 4 * 6 * 6)
     first, second, third = (task.sample(stream(name), 4, 6) for name in "abc")
@@ -72,13 +74,15 @@ def test_what_is_remembered_is_bounded(monkeypatch):
 
 
 def test_processes_of_seeds_differ_in_their_basis_alone():
-    roots = [process(Kernel(kind="linear"), SPECTRUM, seed).covariance_root for seed in (0, 1)]
+    roots = [
+        process(inner_product_kernel("linear"), SPECTRUM, seed).covariance_root for seed in (0, 1)
+    ]
     assert np.abs(roots[0] - roots[1]).max() > 0.1
     for root in roots:
         np.testing.assert_allclose(np.linalg.eigvalsh(root @ root), sorted(SPECTRUM))
 
 
-@pytest.mark.parametrize("kernel", [Kernel(kind="exponential"), composite(5)])
+@pytest.mark.parametrize("kernel", [inner_product_kernel("exponential"), composite(5)])
 def test_held_out_prompts_know_the_posterior_of_their_query(kernel):
     """Its mean k^T K^{-1} y and variance kappa - k^T K^{-1} k, by solving."""
     task = process(kernel, SPECTRUM, 1)
@@ -93,7 +97,7 @@ def test_held_out_prompts_know_the_posterior_of_their_query(kernel):
 
 
 def test_errors_of_the_bayes_prediction_have_the_stated_variance():
-    held = held_out(process(Kernel(kind="relu"), SPECTRUM, 0), ("test",), 4000, 4)
+    held = held_out(process(inner_product_kernel("relu"), SPECTRUM, 0), ("test",), 4000, 4)
     scores = (held.outputs[:, -1, 0] - held.bayes) / np.sqrt(held.variance)
     assert scores.mean() == pytest.approx(0, abs=4 / np.sqrt(4000))
     assert np.mean(scores**2) == pytest.approx(1, abs=4 * np.sqrt(2 / 4000))

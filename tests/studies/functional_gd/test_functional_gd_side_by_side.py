@@ -6,7 +6,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from iclbench.attention.kernels import Kernel
+from iclbench.kernels.choice import inner_product_kernel
 from iclbench.models.paired import Paired
 from iclbench.studies.functional_gd import side_by_side
 from iclbench.studies.functional_gd.problems import SPECTRUM, process
@@ -77,7 +77,7 @@ def outcomes(models, **options):
     training = Training.model_validate(
         given | {"positions": "last", "precision": "float64"} | options
     )
-    tasks = [process(Kernel(kind="linear"), SPECTRUM, seed) for seed in range(SEEDS)]
+    tasks = [process(inner_product_kernel("linear"), SPECTRUM, seed) for seed in range(SEEDS)]
     return list(trained(models, tasks, LENGTH, training, ("a",), {0, 3}))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from iclbench.attention.kernels import Kernel
+from iclbench.kernels.choice import inner_product_kernel
 from iclbench.models.paired import Paired
 from iclbench.streams import stream
 from iclbench.studies.functional_gd.problems import SPECTRUM, process
@@ -45,7 +45,7 @@ def test_gradients_are_tangent_where_labels_have_the_symmetry_and_only_there():
 @pytest.mark.parametrize("spectrum", [SPECTRUM, (1.0,) * 5])
 def test_prompts_that_are_not_turned_have_gradients_off_the_manifold(spectrum):
     """So it is by the average over the group that the distance vanishes, not by B and C."""
-    task = process(Kernel(kind="linear"), spectrum, 0, whitened=True)
+    task = process(inner_product_kernel("linear"), spectrum, 0, whitened=True)
     drawn = task.sample(stream("test"), 16, 5)
     model = Paired(kind="paired", layers=2, value="block", context="prefix", mean=True)
     found = gradient_distances(model, task, drawn.inputs, drawn.outputs, 0)
@@ -55,7 +55,7 @@ def test_prompts_that_are_not_turned_have_gradients_off_the_manifold(spectrum):
 def test_turned_prompts_keep_the_law_of_their_labels():
     """Turning leaves the Gram matrix of whitened labels: copies have the same labels."""
     measurement = Stationary(kind="functional_gd_stationary", seeds=1, prompts=3)
-    task = process(Kernel(kind="exponential"), SPECTRUM, 1, whitened=True)
+    task = process(inner_product_kernel("exponential"), SPECTRUM, 1, whitened=True)
     inputs, outputs = measurement._turned(task, ("test",))
     copies = outputs.reshape(-1, 3, measurement.pairs + 1)
     np.testing.assert_allclose(copies, np.broadcast_to(copies[:1], copies.shape), atol=1e-9)

@@ -9,9 +9,10 @@ from jaxtyping import Float
 from pydantic import AfterValidator, Field
 
 from iclbench.attention.exponential import Exponential
-from iclbench.attention.kernels import Kernel
 from iclbench.attention.linear import Linear
 from iclbench.attention.softmax import Softmax
+from iclbench.kernels.choice import inner_product_kernel
+from iclbench.kernels.kernel import Kernel
 from iclbench.lazy import torch
 from iclbench.solvers.causal_kernel_descent import CausalKernelDescent
 from iclbench.streams import stream
@@ -85,7 +86,7 @@ def is_kernel(
 
 def kernel_of(attention: Linear | Exponential, width: int) -> Kernel:
     """Return the kernel that an attention without normalisation weighs by."""
-    return Kernel(kind=attention.kind, scale=attention.factor(width))
+    return inner_product_kernel(attention.kind, scale=attention.factor(width))
 
 
 def descent(

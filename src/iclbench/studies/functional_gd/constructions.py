@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import Field
 
-from iclbench.attention.kernels import Kernel
+from iclbench.kernels.choice import inner_product_kernel
 from iclbench.lazy import pd, torch
 from iclbench.measurement import Measurement
 from iclbench.method import Ascending
@@ -101,7 +101,7 @@ class Construction(Measurement):
         depths = np.arange(1, self.layers + 1)
         rng = stream(*names, "steps")
         for kind in KINDS:
-            labelled = Kernel(kind="exponential" if kind == "softmax" else kind)
+            labelled = inner_product_kernel("exponential" if kind == "softmax" else kind)
             task = process(labelled, self.spectrum, seed)
             drawn = task.sample(stream(*names, kind), self.prompts, self.pairs + 1)
             x, y = drawn.inputs, drawn.outputs[..., 0]
@@ -141,7 +141,7 @@ class Construction(Measurement):
         eta = float(1 / np.abs(gram[:, :-1, :-1]).sum(1).max())
         heads = [
             {
-                "attention": {"kind": term.kernel.kind, "scale": term.kernel.scale},
+                "attention": term.kernel.model_dump(),
                 "weight": term.weight,
                 "coordinates": term.coordinates,
             }
@@ -161,7 +161,10 @@ class Construction(Measurement):
         self, names: tuple[str, ...], labels: Mapping[str, Any]
     ) -> Iterator[pd.DataFrame]:
         own = {**labels, "method": "exponential", "seed": 0}
-        tasks = [process(Kernel(kind="exponential"), self.spectrum, s) for s in range(self.seeds)]
+        tasks = [
+            process(inner_product_kernel("exponential"), self.spectrum, s)
+            for s in range(self.seeds)
+        ]
         drawn = [
             task.sample(stream(*names, seed), self.prompts, self.few + 1)
             for seed, task in enumerate(tasks)
@@ -202,7 +205,7 @@ class Construction(Measurement):
     ) -> Iterator[pd.DataFrame]:
         counts = np.array(self.counts)
         for kind in KERNELS:
-            task = process(Kernel(kind=kind), self.spectrum, seed)
+            task = process(inner_product_kernel(kind), self.spectrum, seed)
             length, dim = self.counts[-1] + 1, task.input_dim
             xi = unit_vectors(stream(*names, kind), self.sampled, length, dim)
             variances = task.conditionals(xi @ task.covariance_root)[1][:, counts]

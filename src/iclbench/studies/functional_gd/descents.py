@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from iclbench.attention.kernels import Kernel, KernelSum, KernelTerm
+from iclbench.kernels.choice import inner_product_kernel
+from iclbench.kernels.sums import KernelSum, KernelTerm
 
 
 def composite(dim: int) -> KernelSum:
@@ -19,7 +20,7 @@ def composite(dim: int) -> KernelSum:
         kind="sum",
         terms=tuple(
             KernelTerm(
-                kernel=Kernel.model_validate({"kind": kind, "scale": scale}),
+                kernel=inner_product_kernel(kind, scale),
                 weight=0.5,
                 coordinates=tuple(map(float, seen)),
             )

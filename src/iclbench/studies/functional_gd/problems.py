@@ -11,13 +11,11 @@ from jaxtyping import Float
 from pydantic import Field, PrivateAttr
 from typing_extensions import override
 
-from iclbench.attention.kernels import Kernel, KernelSum
+from iclbench.kernels.kernel import Kernel
 from iclbench.streams import stream
 from iclbench.tasks.draws import unit_vectors
 from iclbench.tasks.prompts import Prompts
 from iclbench.tasks.regression.gaussian_process import GaussianProcess
-
-AnyKernel = Annotated[Kernel | KernelSum, Field(discriminator="kind")]
 
 Spectrum = Annotated[
     tuple[Annotated[float, Field(gt=0)], ...],
@@ -106,7 +104,7 @@ class Remembering(GaussianProcess):
 
 
 def process(
-    kernel: Kernel | KernelSum,
+    kernel: Kernel,
     spectrum: tuple[float, ...],
     seed: int,
     whitened: bool = False,

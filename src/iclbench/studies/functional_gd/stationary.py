@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import Field
 
-from iclbench.attention.kernels import Kernel
+from iclbench.kernels.choice import inner_product_kernel
 from iclbench.lazy import pd, torch
 from iclbench.measurement import Measurement
 from iclbench.models.paired import Paired
@@ -62,7 +62,7 @@ class Stationary(Measurement):
             suffix = ("_full" if value == "block" else "") + ("" if whitened else "_plain")
             found = []
             for seed in range(self.seeds):
-                kernel = Kernel.model_validate({"kind": LABELS[attention]})
+                kernel = inner_product_kernel(LABELS[attention])
                 task = process(kernel, self.spectrum, seed, whitened)
                 inputs, outputs = self._turned(task, (*names, kernel.kind, str(seed)))
                 model = Paired.model_validate(

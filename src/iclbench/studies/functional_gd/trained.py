@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import Field, model_validator
 
+from iclbench.kernels.sums import KernelOrSum
 from iclbench.lazy import pd, torch
 from iclbench.measurement import Measurement
 from iclbench.method import Ascending
@@ -19,7 +20,6 @@ from iclbench.settings import Settings
 from iclbench.studies.functional_gd.distances import distances
 from iclbench.studies.functional_gd.problems import (
     SPECTRUM,
-    AnyKernel,
     Held,
     Remembering,
     Spectrum,
@@ -112,7 +112,7 @@ class TrainedGrid(Measurement):
     kind: Literal["functional_gd_trained"] = Field(
         description="transformers trained on labels of Gaussian processes"
     )
-    kernel: AnyKernel = Field(description="the covariance of the labels")
+    kernel: KernelOrSum = Field(description="the covariance of the labels")
     whitened: bool = Field(
         default=False, description="whether the kernel is of Sigma^{-1/2} x, in place of x"
     )

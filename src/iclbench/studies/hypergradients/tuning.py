@@ -10,7 +10,7 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from typing_extensions import override
 
-from iclbench.attention.kernels import Kernel
+from iclbench.kernels.choice import inner_product_kernel
 from iclbench.lazy import pd, torch
 from iclbench.measurement import Measurement
 from iclbench.method import Ascending
@@ -130,7 +130,7 @@ class Tuning(Measurement):
         """Return the penalty tuned by hypergradients on the t pairs before."""
         bilevel = Bilevel(
             kind="bilevel",
-            kernel=Kernel(kind="linear", scale=1.0),
+            kernel=inner_product_kernel("linear", scale=1.0),
             penalty=self.start,
             steps=self.steps,
         )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 from pydantic import Field, model_validator
 
-from iclbench.attention.kernels import Kernel, KernelSum, KernelTerm
 from iclbench.capabilities import Fact
+from iclbench.kernels.exponential import ExponentialKernel
+from iclbench.kernels.linear import LinearKernel
+from iclbench.kernels.sums import KernelOrSum, KernelSum, KernelTerm
 from iclbench.streams import stream
 from iclbench.tasks.draws import haar_matrices, unit_vectors
 from iclbench.tasks.family import Family
@@ -47,7 +49,7 @@ class GaussianProcess(Family):
     """
 
     kind: Literal["gaussian_process"] = Field(description="labels of a Gaussian process, no noise")
-    kernel: Annotated[Kernel | KernelSum, Field(discriminator="kind")] = Field(
+    kernel: KernelOrSum = Field(
         description="covariance of two labels as a function of their inputs: a kernel, or a sum of "
         "kernels of some coordinates each"
     )
@@ -77,8 +79,10 @@ class GaussianProcess(Family):
                 )
             square = 1.0 if self.whitened else max(self.spectrum)
             square *= max(number**2 for number in numbers)
+            if not isinstance(term.kernel, ExponentialKernel):
+                continue
             largest = term.kernel.scale * square
-            if term.kernel.kind == "exponential" and largest > _LARGEST_EXPONENT:
+            if largest > _LARGEST_EXPONENT:
                 raise ValueError(
                     f"kernel.scale: {term.kernel.scale} gives labels of variance up to "
                     f"exp({largest:g}); give at most {_LARGEST_EXPONENT / square:g}"
@@ -112,7 +116,7 @@ class GaussianProcess(Family):
     @property
     def output_power(self) -> float | None:
         """Scale × mean of |x|^2 (of |xi|^2) for the linear kernel; for others no closed form."""
-        if not isinstance(self.kernel, Kernel) or self.kernel.kind != "linear":
+        if not isinstance(self.kernel, LinearKernel):
             return None
         return float(self.kernel.scale * (1 if self.whitened else np.mean(self.spectrum)))
 
@@ -127,9 +131,7 @@ class GaussianProcess(Family):
         """Return K, the kernel at every pair of inputs of a prompt."""
         if self.whitened:
             inputs = inputs @ np.linalg.inv(self.covariance_root)
-        return sum(
-            (_gram(term, inputs) for term in self._terms), start=np.zeros((1, 1, 1), inputs.dtype)
-        )
+        return self.kernel.gram(inputs, inputs)
 
     def conditionals(
         self, inputs: Float[np.ndarray, "batch time p"]
@@ -143,8 +145,7 @@ class GaussianProcess(Family):
             The weights, strictly lower triangular, and the variances.
         """
         gram = self.gram(inputs)
-        is_indefinite = any(term.kernel.kind == "relu" for term in self._terms)
-        return _indefinite_conditionals(gram) if is_indefinite else _conditionals(gram)
+        return (_conditionals if self.kernel.is_definite else _indefinite_conditionals)(gram)
 
     def sample(self, rng: np.random.Generator, batch: int, length: int) -> Prompts:
         """Draw the inputs and the labels of every prompt."""
@@ -160,23 +161,6 @@ class GaussianProcess(Family):
         """Return the conditional mean of each label given those before it."""
         weights, _ = self.conditionals(prompts.inputs)
         return weights @ prompts.outputs
-
-
-def _gram(
-    term: KernelTerm, inputs: Float[np.ndarray, "batch time p"]
-) -> Float[np.ndarray, "batch time t"]:
-    """Return w kappa(G x_s, G x_t); ``Kernel.gram``, without torch."""
-    if term.coordinates is not None:
-        inputs = inputs * np.array(term.coordinates)
-    products = term.kernel.scale * (inputs @ inputs.mT)
-    match term.kernel.kind:
-        case "linear":
-            values = products
-        case "relu":
-            values = np.maximum(products, 0)
-        case "exponential":
-            values = np.exp(products)
-    return term.weight * values
 
 
 def _conditionals(

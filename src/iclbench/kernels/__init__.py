@@ -1,0 +1,1 @@
+"""Kernels: covariances of labels, and spaces in which classical methods seek functions."""

@@ -1,0 +1,1 @@
+"""What a run was made with, on one page."""
