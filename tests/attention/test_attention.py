@@ -167,6 +167,16 @@ def test_keys_that_are_not_seen_do_not_count(attention):
 
 
 @every_weighted
+def test_hidden_scores_that_overflow_stay_hidden(attention):
+    query, key, _, _ = case(attention, 5, dtype=torch.float32)
+    key[3:] = 3e38
+    weights = attention.weights(query, key, causal_mask(5))
+    rest = attention.weights(query[:3], key[:3], causal_mask(3))
+    assert torch.equal(weights[:3, 3:], torch.zeros(3, 2))
+    close(weights[:3, :3], rest, 1e-6)
+
+
+@every_weighted
 def test_rows_that_see_nothing_are_zero_forward_and_backward(attention):
     query, key, _, _ = (
         part if part is None else part.requires_grad_() for part in case(attention, 4)

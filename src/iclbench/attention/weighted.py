@@ -28,12 +28,10 @@ def shown(
 ) -> Float[torch.Tensor, "*batch queries keys"]:
     """Return the scores with another number in place of those of keys that are not seen.
 
-    To hide by zeros is to multiply, which takes half the time, forward and backward; only what has
-    overflowed becomes NaN then.
+    A product with the mask would take half the time; but where a later score overflows, zero times
+    infinity would reach earlier positions.
     """
-    if mask is None:
-        return scores
-    return scores * mask.to(scores.dtype) if hidden == 0 else torch.where(mask, scores, hidden)
+    return scores if mask is None else torch.where(mask, scores, hidden)
 
 
 class Weighted(Attention):
