@@ -1,13 +1,14 @@
 # make        set up, run the benchmark at the scale of config.yaml, write the report
 # make test   the tests, the whole workflow at smoke scale included
 # make lint   format, lint and types, of Python and of the workflow
+# make docs   the documentation as a site: docs/_build/site/index.html
 # make bench  our code beside plain references, in ten minutes on an idle machine
 # make clean  remove everything that runs generate
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: all setup test lint bench format schema clean
+.PHONY: all setup test lint docs bench format schema clean
 all: setup
 	$(BIN)/snakemake --cores all
 	$(BIN)/snakemake --report results/report.html
@@ -16,7 +17,7 @@ setup: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,docs]"
 	touch $@
 
 test: setup
@@ -28,6 +29,9 @@ lint: setup
 	$(BIN)/pyright
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
+
+docs: setup
+	$(BIN)/python -m sphinx -W --keep-going -q -d docs/_build/doctrees docs docs/_build/site
 
 bench: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
@@ -43,4 +47,4 @@ schema: setup
 
 clean:
 	find results -mindepth 1 -not -name README.md -delete
-	rm -rf .snakemake
+	rm -rf .snakemake docs/_build

@@ -11,7 +11,7 @@ from pathlib import Path
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a stage; return 0, or 1 after a sentence on what went wrong and what to do next."""
-    options = vars(_parser().parse_args(arguments))
+    options = vars(command_line().parse_args(arguments))
     stage = options.pop("stage")
     usage = options.pop("usage", None)
     # Imported here: a stage pays for what it uses and for nothing else.
@@ -74,7 +74,8 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """Return the parser of all that the command line takes."""
     parser = argparse.ArgumentParser(prog="python -m iclbench", description=__doc__)
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--usage", type=Path, help="the TSV file to write time and memory to")
