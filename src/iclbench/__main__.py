@@ -59,6 +59,10 @@ def main(arguments: list[str] | None = None) -> int:
     began = time.perf_counter()
     try:
         run(**options)
+        if usage is not None:
+            from iclbench.usage import write_usage
+
+            write_usage(usage, began)
         sys.stdout.flush()
     except BrokenPipeError:
         # Who reads has seen enough. Python would complain when it flushes at the end.
@@ -67,10 +71,6 @@ def main(arguments: list[str] | None = None) -> int:
     except (JobError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    if usage is not None:
-        from iclbench.usage import write_usage
-
-        write_usage(usage, began)
     return 0
 
 

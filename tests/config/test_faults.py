@@ -1,5 +1,7 @@
 """A bad setting stops everything, with file, key, value, what was expected and the nearest name."""
 
+from itertools import pairwise
+
 import pytest
 from small_settings import MODEL, RUN, SCALE, SOLVER, STUDY, TASK, write
 
@@ -252,6 +254,112 @@ FAULTS = {
 }
 
 
+FAULTS |= {
+    f"length of {name}": ("tasks/orbit", TASK.replace("20", value), messages)
+    for name, value, messages in [
+        ("a truth value", "true", ["length: true is refused, expected a number; write 1"]),
+        ("a truth value in words", "yes", ["length: true is refused, expected a number"]),
+        ("a date", "2024-01-01", ["length: datetime.date(2024, 1, 1) is refused"]),
+        ("a date that is none", "2024-99-99", ["not valid YAML: month must be in 1..12"]),
+        ("no number", ".nan", ["length: nan is refused, expected a finite number"]),
+        ("infinity", "-.inf", ["length: -inf is refused, expected a finite number"]),
+        ("a number beyond floats", "1.0e+999", ["length: inf is refused"]),
+        ("a number beyond floats as text", "1e999", ["length: '1e999' is refused"]),
+        ("a fraction", "20.5", ["length: 20.5 is refused", "fractional part"]),
+        ("5000 digits", "9" * 5000, ["not valid YAML: Exceeds the limit"]),
+        ("5000 hexadecimal digits", "0x" + "f" * 5000, ["a number too long to show is refused"]),
+        ("a million letters", "x" * 900_000, ["length: 'xxx", "x… is refused"]),
+        ("what is tagged a number", "!!int twenty", ["not valid YAML: invalid literal"]),
+        ("a set", "!!set {a}", ["length: {'a'} is refused"]),
+        ("bytes", "!!binary aGk=", ["length: b'hi' is refused"]),
+        ("null", "~", ["length: None is refused"]),
+        ("a function", "!!python/name:os.system", ["could not determine a constructor"]),
+        ("an object", "!!python/object/new:os.system [x]", ["could not determine a constructor"]),
+        (
+            "a full tag",
+            "!<tag:yaml.org,2002:python/object/apply:os.system> [x]",
+            ["could not determine a constructor"],
+        ),
+        ("a shell command", '"$(touch here)"', ["length: '$(touch here)' is refused"]),
+    ]
+} | {
+    "infinite rate": (
+        "models/tiny",
+        MODEL.replace("1e-3", "1e999"),
+        ["training.learning_rate: '1e999' is refused, expected a finite number"],
+    ),
+    "truth value in a nested setting": (
+        "models/tiny",
+        MODEL.replace("heads: 2", "heads: on"),
+        ["model.heads: true is refused, expected a number; write 1"],
+    ),
+    "truth value in a scale": (
+        "scales/small",
+        SCALE + "tasks: {orbit: {length: true}}\n",
+        ["scales/small.yaml: tasks.orbit.length: true is refused"],
+    ),
+    "bomb of aliases": (
+        "tasks/orbit",
+        "a: &a [x, x]\n" + "".join(f"{b}: &{b} [*{a}, *{a}]\n" for a, b in pairwise("abcdefghij")),
+        ["line 2, column 8", "aliases are not allowed"],
+    ),
+    "merge": (
+        "tasks/orbit",
+        TASK + "<<: {length: 3}\n",
+        ["line 4, column 1", "merge keys (<<) are not allowed; write the settings out"],
+    ),
+    "too many keys": (
+        "tasks/orbit",
+        TASK + "".join(f"key{number}: 1\n" for number in range(3000)),
+        ["key0: unknown key", "key49: unknown key", "and 2950 more faults; is it settings?"],
+    ),
+    "too large a file": ("tasks/orbit", TASK + "# " + "x" * 10**6, ["1,000,000 bytes; is it"]),
+    "binary": ("tasks/orbit", "summary: \0\n", ["not valid YAML", "control characters"]),
+    "task named by a path": (
+        "studies/main",
+        STUDY.replace("tasks: all", "tasks: [../orbit]"),
+        ["tasks: '../orbit' is no file in", "did you mean 'orbit'?"],
+    ),
+    "task file of a shell's name": ("tasks/a;touch b", TASK, ["a;touch b.yaml: rename it"]),
+    "task file of a hidden name": ("tasks/..orbit", TASK, ["..orbit.yaml: rename it"]),
+    "measurement named for a shell": (
+        "studies/main",
+        STUDY + "measurements: {'$(touch b)': {kind: newton_rates}}\n",
+        ["'$(touch b)'"],
+    ),
+    "figure named for a shell": (
+        "studies/main",
+        STUDY.replace("{leaderboard:", '{"a; touch b":'),
+        ["'a; touch b'"],
+    ),
+    "variant named for a shell": (
+        "studies/main",
+        STUDY + "variants: {'`touch b`': {of: tiny}}\n",
+        ["'`touch b`'"],
+    ),
+    "claim named for a shell": (
+        "studies/main",
+        CLAIMS.replace("  small:", "  'a|b':"),
+        ["'a|b'"],
+    ),
+    "prompts beyond memory": (
+        "scales/small",
+        SCALE.replace("8", "1000000") + "tasks: {orbit: {length: 100000}}\n",
+        [
+            "scales/small.yaml: tasks.orbit.length: study main: 1,000,000 prompts of 100,000 pairs",
+            "GB at least, and a job may take 64; lower length, its dimensions, or prompts",
+            "or raise memory in config.yaml",
+        ],
+    ),
+    "dimensions beyond memory": (
+        "tasks/orbit",
+        TASK.replace("20", "100000").replace("dim: 5", "dim: 4096"),
+        ["orbit.yaml: length: study main: 8 prompts of 100,000 pairs of 4,096 and 4,096 numbers"],
+    ),
+    "two documents": ("models/tiny", MODEL + "---\n", ["but found another document"]),
+}
+
+
 @pytest.mark.parametrize(("name", "text", "messages"), FAULTS.values(), ids=FAULTS)
 def test_fault(folder, name, text, messages):
     path = folder / (name if name.endswith(".yml") else f"{name}.yaml")
@@ -280,6 +388,28 @@ def test_fault_of_the_run(folder, run, message):
     with pytest.raises(ConfigError) as caught:
         read_config(run, folder)
     assert message in str(caught.value)
+
+
+def test_a_training_beyond_memory_is_refused_until_a_job_may_take_as_much(folder):
+    (folder / "models" / "tiny.yaml").write_text(
+        "summary: Large.\nmodel: {kind: attention_only}\n"
+        "training: {steps: 10, batch: 1000000, learning_rate: 1e-3}\n"
+    )
+    task = folder / "tasks" / "orbit.yaml"
+    task.write_text(TASK.replace("length: 20", "length: 2000"))
+    with pytest.raises(ConfigError) as caught:
+        read_config(RUN, folder)
+    (fault,) = caught.value.faults
+    assert (fault.file, fault.key) == (str(task), "length")
+    # 8 bytes x 2 seeds x 1000000 prompts x 2000 pairs x (5 + 5) numbers
+    assert fault.message == (
+        "a step of tiny: 2 x 1,000,000 prompts of 2,000 pairs of 5 and 5 numbers needs 320 GB at "
+        "least, and a job may take 64; lower length, its dimensions, the seeds or the batch, or "
+        "raise memory in config.yaml if there is as much"
+    )
+    assert read_config(RUN | {"memory": 320}, folder).tasks["orbit"].length == 2000
+    (folder / "studies" / "main.yaml").write_text("summary: None of it.\ntasks: []\n")
+    assert read_config(RUN, folder).tasks["orbit"].length == 2000
 
 
 def test_several_faults_are_reported_together(folder):

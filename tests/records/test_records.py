@@ -211,14 +211,24 @@ def test_a_flipped_or_missing_byte_is_found_and_the_file_named(tmp_path):
     path = tmp_path / "a.parquet"
     rows = pd.concat([errors_of(f"method{k}", seed=k) for k in range(20)])
     write(rows, path, PROVENANCE)
+    alike = [("metric", "==", "similarity")]
+    readings = [lambda: read(path), lambda: read(path, filters=alike), lambda: provenance(path)]
+    rows, part, made = (reading() for reading in readings)
     whole = path.read_bytes()
     rng = np.random.default_rng(0)
-    for place in [*rng.integers(0, len(whole), 40).tolist(), len(whole) - 1]:
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
-        try:
-            same(read(path), rows)  # an unused byte of the footer
-        except RecordError as error:
-            assert str(path) in str(error)
+    refused = 0
+    for place, bit in [(int(rng.integers(len(whole))), int(rng.integers(8))) for _ in range(200)]:
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :])
+        for reading, expected in zip(readings, (rows, part, made), strict=True):
+            try:
+                found = reading()
+            except RecordError as error:
+                refused += 1
+                assert str(path) in str(error)
+                assert "delete it and run again" in str(error)
+                continue
+            assert found == made if expected is made else found.equals(expected)  # an unused byte
+    assert refused > 200
     for length in (0, 3, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:length])
         with pytest.raises(RecordError, match=r"a\.parquet: damaged.*delete it"):

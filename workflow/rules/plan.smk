@@ -9,6 +9,12 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+
+def quoted(path):
+    # Braces stand for wildcards in what the shell is given, unless they are doubled.
+    return shlex.quote(str(path)).replace("{", "{{").replace("}", "}}")
+
+
 # Rules call `python -m iclbench`: the sources that stand beside this workflow, and unless Snakemake
 # sets up an environment itself, the Python that runs it, also where it was started by its path.
 SOURCES = Path(workflow.current_basedir).parent.parent / "src"
@@ -16,9 +22,9 @@ sys.path.insert(0, str(SOURCES))
 # What was loaded before, as by the view of the run, may be of another tree.
 for name in [name for name in sys.modules if name.partition(".")[0] == "iclbench"]:
     del sys.modules[name]
-JOBS_SEE = f"export PYTHONPATH={shlex.quote(str(SOURCES))}; "
+JOBS_SEE = f"export PYTHONPATH={quoted(SOURCES)}; "
 if not workflow.deployment_settings.deployment_method:
-    JOBS_SEE += f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
+    JOBS_SEE += f"export PATH={quoted(Path(sys.executable).parent)}:$PATH; "
 
 INSTALL = (
     "install what the workflow needs into Snakemake's Python: "
@@ -89,6 +95,11 @@ def tell_verdicts():
 
         verdicts = read_verdicts(new).drop_duplicates("id")
         print(as_text(verdicts, colour=sys.stdout.isatty()))
+
+
+def grouped(name):
+    # Jobs of seconds go to a cluster together; on one machine each has a core as soon as one is free.
+    return lambda wildcards: None if workflow.local_exec else name
 
 
 def plan_of(job):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,24 @@ class ConfigError(Exception):
         super().__init__("\n  ".join([f"{heading}:", *map(str, self.faults)]))
 
 
+LONGEST = 100
+"""How many characters of a value a message shows."""
+
+
+def shown(value: object) -> str:
+    """Return a value as messages show it.
+
+    Examples:
+        >>> shown("twenty"), len(shown("x" * 1000))
+        ("'twenty'", 101)
+    """
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to write out numbers of thousands of digits
+        return "a number too long to show"
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
 def nearest(name: object, names: Iterable[str]) -> str:
     """Return the question "did you mean …?" or, where nothing is near, the list of names."""
     known = sorted(names)
@@ -74,18 +92,46 @@ def _explain(detail: Any, place: Place, owner: type[BaseModel] | None) -> tuple[
         case "union_tag_invalid":
             kind = detail["ctx"]["tag"]
             tags = detail["ctx"]["expected_tags"].replace("'", "").split(", ")
-            return (*place, "kind"), f"{kind!r} is not a kind of {place[-1]}; {nearest(kind, tags)}"
+            hint = nearest(kind, tags)
+            return (*place, "kind"), f"{shown(kind)} is not a kind of {place[-1]}; {hint}"
         case "union_tag_not_found":
             return (*place, "kind"), "missing; expected the name of a kind"
         case "literal_error":
             quoted = re.findall(r"""'([^']*)'|"([^"]*)\"""", detail["ctx"]["expected"])
             allowed = [one or other for one, other in quoted]
-            return place, f"{value!r} is not one of its values; {nearest(value, allowed)}"
+            return place, f"{shown(value)} is not one of its values; {nearest(value, allowed)}"
         case "value_error":
             return place, detail["msg"].removeprefix("Value error, ")
         case _:
             wish = detail["msg"].removeprefix("Input should be ")
-            return place, f"{value!r} is refused, expected {wish}{meaning}"
+            return place, f"{shown(value)} is refused, expected {wish}{meaning}"
+
+
+def truths(said: Any, read: Any) -> Iterator[tuple[Place, str]]:
+    """Yield each true or false in settings that was read as something else, a number that is.
+
+    Args:
+        said: The settings as they stand in files.
+        read: What they were validated to.
+    """
+    if isinstance(said, bool) and not isinstance(read, bool):
+        yield (), f"{str(said).lower()} is refused, expected a number; write {int(said)}"
+    elif isinstance(said, Mapping):
+        for key, value in said.items():
+            below = _named(read, key)
+            yield from (((key, *place), message) for place, message in truths(value, below))
+    elif isinstance(said, list) and isinstance(read, list | tuple):
+        for number, pair in enumerate(zip(said, read, strict=True)):
+            yield from (((number, *place), message) for place, message in truths(*pair))
+
+
+def _named(read: Any, key: str) -> Any:
+    """Return what stands under a key of a file in what was read."""
+    if not isinstance(read, BaseModel):
+        return read[key]
+    fields = type(read).model_fields
+    name = next((name for name, field in fields.items() if (field.alias or name) == key), key)
+    return getattr(read, name)
 
 
 def _locate(model: type[BaseModel], location: Place) -> tuple[Place, type[BaseModel] | None]:

@@ -265,6 +265,12 @@ class RunFile(Settings):
         description="whether the run fails if a claim that this scale can decide is not supported, "
         "or a control not refuted",
     )
+    memory: int = Field(
+        default=64,
+        ge=1,
+        le=1_000_000,
+        description="GB that a job may take: what would need more is refused before anything runs",
+    )
     checkpoint_every: str = Field(
         default="60 s",
         pattern=r"^([1-9][0-9]*( s| steps)|[0-9]+\.[0-9]*[1-9] s)$",

@@ -18,15 +18,28 @@ from iclbench.config.checks import (
     unknown_scales,
     unknown_tables,
 )
-from iclbench.config.faults import ConfigError, Fault, Origin, Place, explain, fault_at, nearest
+from iclbench.config.faults import (
+    ConfigError,
+    Fault,
+    Origin,
+    Place,
+    explain,
+    fault_at,
+    nearest,
+    truths,
+)
 from iclbench.config.files import ModelFile, RunFile, ScaleFile, SolverFile, StudyFile, TaskFile
 from iclbench.config.layers import Layer, Layers
+from iclbench.config.memory import too_large
 from iclbench.config.run import Config
 
 M = TypeVar("M", bound=BaseModel)
 
 LARGEST_FILE = 1_000_000
 """Bytes; a settings file beyond this is refused unread."""
+
+LISTED = 50
+"""How many faults of one thing are listed at most."""
 
 LEFT_OUT_BY_NULL = ("variants", "measurements", "figures")
 """What of a study a scale leaves out where it says null."""
@@ -44,7 +57,7 @@ DEEPEST = 50
 
 
 class _Loader(yaml.CSafeLoader):  # libyaml's, which is ten times faster
-    """YAML without a construct that settings have no use for: repeated keys."""
+    """YAML without constructs that settings have no use for: repeated keys, and keys that merge."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -52,6 +65,11 @@ class _Loader(yaml.CSafeLoader):  # libyaml's, which is ten times faster
             if not isinstance(key, yaml.ScalarNode):
                 raise yaml.MarkedYAMLError(
                     problem="a key is a list or a mapping; expected a word",
+                    problem_mark=key.start_mark,
+                )
+            if key.tag == "tag:yaml.org,2002:merge":
+                raise yaml.MarkedYAMLError(
+                    problem="merge keys (<<) are not allowed; write the settings out",
                     problem_mark=key.start_mark,
                 )
             if key.value in seen:
@@ -94,7 +112,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         value = yaml.load(text, Loader=_Loader)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([Fault(str(path), "", f"cannot be read: {error}")]) from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # the latter of dates and numbers that are none
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         problem = getattr(error, "problem", None) or str(error)
@@ -162,6 +180,7 @@ def read_config(run: Mapping[str, Any], root: Path, source: str = "config.yaml")
         raise ConfigError(faults)
     config = Config(run=settings, scale=scale, **rooms, variants=variants, layers=layered)
     faults.extend(unexaminable(config, origins))
+    faults.extend(too_large(config))
     if faults:
         raise ConfigError(faults)
     return config
@@ -280,7 +299,11 @@ def _origin_below(origin: Origin, *above: str | int) -> Origin:
 
 def _validated(model: type[M], value: Any, origin: Any, faults: list[Fault]) -> M | None:
     try:
-        return model.model_validate(value)
+        read = model.model_validate(value)
+        found = list(truths(value, read))
     except ValidationError as error:
-        faults += [fault_at(origin, place, message) for place, message in explain(error, model)]
-        return None
+        read, found = None, explain(error, model)
+    if len(found) > LISTED:
+        found = [*found[:LISTED], ((), f"and {len(found) - LISTED} more faults; is it settings?")]
+    faults += [fault_at(origin, place, message) for place, message in found]
+    return None if found else read

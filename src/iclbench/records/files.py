@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from iclbench.files import written_aside
+from iclbench.files import UnreadableError, check_readable, written_aside
 from iclbench.lazy import pd
 from iclbench.records.schema import KEY, SCHEMA, RecordError, check
 
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     import pyarrow.dataset as ds
 
 FOOTER = b"iclbench"
+DIGEST = b"iclbench.sha256"
+UNSET = b"the SHA-256 of this footer with these words standing in its place"[:64]
+"""What stands in a footer where its own digest will; as long as that."""
 COLUMNS = ", ".join(SCHEMA.names)
 
 
@@ -27,6 +32,9 @@ def write(rows: pd.DataFrame | pa.Table, path: str | Path, provenance: Mapping[s
     """Write rows, sorted by what they measure, whole or not at all, equal rows to equal bytes.
 
     In a DataFrame NaN means null, as it does everywhere in pandas.
+
+    Every page of the file has a checksum, and the footer a digest, so that reading a part of it
+    checks that part and no more.
 
     Args:
         rows: Exactly the columns of the schema, in any order.
@@ -51,12 +59,13 @@ def write(rows: pd.DataFrame | pa.Table, path: str | Path, provenance: Mapping[s
         ) from error
     with written_aside(Path(path)) as hidden:
         pq.write_table(
-            table.replace_schema_metadata({FOOTER: footer.encode()}),
+            table.replace_schema_metadata({FOOTER: footer.encode(), DIGEST: UNSET}),
             hidden,
             compression="zstd",
             row_group_size=2**20,
             write_page_checksum=True,
         )
+        _seal(hidden)
 
 
 def read(
@@ -115,6 +124,31 @@ def provenance(path: str | Path) -> dict[str, Any]:
         RecordError: If the file is missing or damaged, or was not written by ``write``.
     """
     return json.loads(_schema(Path(path)).metadata[FOOTER])
+
+
+def _seal(path: Path) -> None:
+    """Write the digest of a file's footer into it."""
+    with path.open("r+b") as file:
+        footer = _footer(file)
+        place = footer.index(UNSET)
+        file.seek(place - len(footer), os.SEEK_END)
+        file.write(hashlib.sha256(footer).hexdigest().encode())
+
+
+def _is_sealed(path: Path, metadata: Mapping[bytes, bytes]) -> bool:
+    """Return whether the footer of a file is as it was written."""
+    with path.open("rb") as file:
+        footer = _footer(file)
+    said = metadata.get(DIGEST, b"")
+    return said == hashlib.sha256(footer.replace(said, UNSET, 1)).hexdigest().encode()
+
+
+def _footer(file: IO[bytes]) -> bytes:
+    """Return the end of a Parquet file: its footer, the length of this in four bytes, and PAR1."""
+    file.seek(-8, os.SEEK_END)
+    length = int.from_bytes(file.read(4), "little") + 8
+    file.seek(-length, os.SEEK_END)
+    return file.read()
 
 
 def _typed(rows: pd.DataFrame | pa.Table, path: str | Path) -> pa.Table:
@@ -218,24 +252,32 @@ def scanned(paths: Sequence[Path]) -> ds.Dataset:
 
 
 def _schema(path: Path) -> pa.Schema:
+    """Return the schema of a file whose footer is as it was written."""
     try:
-        schema = pq.read_schema(path)
+        check_readable(path)
+        footer = pq.read_metadata(path)
+        schema, metadata = footer.schema.to_arrow_schema(), footer.metadata or {}
+        wrong = [field.name for field in SCHEMA if field not in list(schema)]
+        is_sealed = _is_sealed(path, metadata)
     except FileNotFoundError as error:
         raise RecordError(
             f"{path}: no such file; expected a table of rows; run the stage that writes it"
         ) from error
-    except (OSError, pa.ArrowException) as error:
+    except UnreadableError as error:
+        raise RecordError(str(error)) from error
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise _damaged(path, error) from error
-    if not schema.equals(SCHEMA) or FOOTER not in (schema.metadata or {}):
-        wrong = [field.name for field in SCHEMA if field not in list(schema)]
+    if not schema.equals(SCHEMA) or not {FOOTER, DIGEST} <= metadata.keys():
         raise RecordError(
             f"{path}: {', '.join(wrong) or 'its columns or footer'}: not as in the schema of rows; "
             "the file was written by another version or program; delete it and run again"
         )
+    if not is_sealed:
+        raise _damaged(path, "its footer is not as it was written")
     return schema
 
 
-def _damaged(path: Path, error: Exception) -> RecordError:
+def _damaged(path: Path, why: Exception | str) -> RecordError:
     return RecordError(
-        f"{path}: damaged ({error}); expected a Parquet table; delete it and run again"
+        f"{path}: damaged ({why}); expected a Parquet table; delete it and run again"
     )

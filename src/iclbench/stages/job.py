@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iclbench.digests import digest_settings
+from iclbench.digests import digest, digest_settings
 from iclbench.files import DamagedFileError
 from iclbench.registry import find
 from iclbench.settings import Settings
@@ -38,7 +39,12 @@ def read_job(path: Path) -> Job:
         DamagedFileError: If the file is not a plan.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        # Plans of a run are named by what they hold.
+        named = re.search(r"\.([0-9a-f]{16})$", path.stem)
+        if named and named[1] != digest(text):
+            raise ValueError("altered since it was written")
+        content = json.loads(text)
         settings, code = content["settings"], content["code"]
         return Job(settings, code, digest_settings(settings), digest_settings(content))
     except (ValueError, KeyError) as error:
