@@ -8,7 +8,7 @@ from functools import partial
 from benchmarks.case import Case, Comparison, Options
 from benchmarks.references import prefixes
 from benchmarks.sequences import DIM, beside, growing
-from iclbench.kernels.choice import inner_product_kernel
+from iclbench.kernels.named import inner_product_kernel
 from iclbench.solvers.kaczmarz import Kaczmarz
 
 

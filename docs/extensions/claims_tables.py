@@ -217,7 +217,10 @@ def _sizes(settings: dict[str, Any]) -> str:
             part = settings[key]
             more = [f"{name} {value}" for name, value in part.items() if isinstance(value, int)]
             said.append(" ".join([f"{key} {part['kind']}", *more]))
-    return ", ".join(said) or "defaults"
+    for key, value in settings.items():
+        if isinstance(value, list) and all(isinstance(each, int | float | str) for each in value):
+            said.append(f"{key} {', '.join(map(str, value))}")
+    return "; ".join(said) or ("defaults" if settings.keys() == {"kind"} else "")
 
 
 class Paper(OfStudy):

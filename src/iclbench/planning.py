@@ -27,7 +27,7 @@ LIBRARIES = {
     "draw": ("numpy", "scipy", "pandas", "matplotlib", "seaborn"),
     "decide": ("numpy", "scipy", "pandas"),
     "report": ("pandas", "jinja2"),
-    "describe": ("numpy", "scipy", "torch", "pytorch-lightning", "jinja2", "pyyaml"),
+    "describe": ("jinja2", "pyyaml"),
     "explore": ("numpy", "scipy", "pandas", "jinja2", "plotly"),
 }
 """What computes, in each stage: another version of it makes a job out of date."""
@@ -54,7 +54,7 @@ def make_plan(config: Config) -> Plan:
             methods, reasons = config.methods(name, task_name)
             working = {each: file for each, file in methods.items() if each not in reasons}
             compared[name, task_name] = []
-            speakers[f"{name}/{task_name}"] = list(methods)
+            speakers[f"{name}/{task_name}"] = list(working)
             jobs = trained.setdefault(task_name, {})
             for method_name, method in working.items():
                 if isinstance(method, ModelFile) and method.family == "trained":
@@ -173,19 +173,17 @@ def _overview(config: Config, studies: Mapping[str, StudyFile]) -> dict[str, Any
         "tasks": {name: config.tasks[name] for name in tasks},
         "models": dict(sorted(models.items())),
         "solvers": {name: file for name, file in sorted(methods.items()) if name not in models},
-        "studies": {
-            name: file.model_copy(update={"claims": {}, "controls": {}})
-            for name, file in studies.items()
-        },
+        "studies": studies,
     }
     return {
         "page": _digest_page("iclbench.overview"),
-        "run": {"scale": config.run.scale, "seed": config.run.seed},
-        "scale": {
-            "summary": config.scale.summary,
-            "seeds": config.scale.seeds,
-            "prompts": config.scale.prompts,
+        "libraries": {
+            library: _version(library) for library in sorted(set().union(*LIBRARIES.values()))
         },
+        "run": config.run.model_dump(mode="json"),
+        "scale": config.scale.model_dump(
+            mode="json", include={"summary", "seeds", "prompts", "prompts_at_once"}
+        ),
         **{
             room: {name: _summarised(file) for name, file in files.items()}
             for room, files in rooms.items()
@@ -194,7 +192,7 @@ def _overview(config: Config, studies: Mapping[str, StudyFile]) -> dict[str, Any
 
 
 def _summarised(file: Settings) -> dict[str, Any]:
-    settings = file.model_dump(mode="json", exclude_none=True)
+    settings = file.model_dump(mode="json", by_alias=True, exclude={"claims", "controls"})
     return {"summary": settings.pop("summary"), "settings": settings}
 
 
@@ -230,7 +228,7 @@ def _named(tables: Iterable[str], speakers: Mapping[str, list[str]]) -> str:
     """Return whose rows tables hold: the names of methods if they are few, else their number."""
     methods = sorted({method for table in tables for method in speakers.get(table, ())})
     if not methods:
-        return "its measurement's"
+        return "–"
     return ", ".join(methods) if len(methods) <= 3 else f"{len(methods)} methods"
 
 

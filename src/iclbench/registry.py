@@ -1,9 +1,9 @@
 """Where each kind of thing is found: one table a room, from the name used in YAML to its class.
 
 A kind is one class in one file. Ours are listed here; a user's own package adds its kinds through
-entry points of the groups ``iclbench.dynamics``, ``iclbench.regression``, ``iclbench.kernels``, ``iclbench.attention``,
-``iclbench.models``, ``iclbench.solvers``, ``iclbench.measurements`` and ``iclbench.figures`` (there
-functions, not classes), without touching this file.
+entry points of the groups ``iclbench.dynamics``, ``iclbench.regression``, ``iclbench.kernels``,
+``iclbench.attention``, ``iclbench.models``, ``iclbench.solvers``, ``iclbench.measurements`` and
+``iclbench.figures`` (there functions, not classes), without touching this file.
 """
 
 from __future__ import annotations

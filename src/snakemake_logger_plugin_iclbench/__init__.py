@@ -23,6 +23,7 @@ NOISE = (
     "Assuming unrestricted shared filesystem usage",
     "Building DAG of jobs",
     "Conda environments: ignored",
+    "Group jobs: inactive",
     "Provided ",
     "Rules claiming more threads",
     "Select jobs to execute",
@@ -106,6 +107,8 @@ class LogHandler(LogHandlerBase):
         elif event == LogEvent.JOB_ERROR:
             log = _log(said)
             self.view.fail(said["jobid"], _name(said, log), log)
+            if said.get("rule_msg"):
+                self.view.say(f"    {said['rule_msg']}")
         elif event == LogEvent.PROGRESS:
             self.view.count(said["done"], said["total"])
         elif event == LogEvent.RUN_INFO:

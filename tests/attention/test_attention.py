@@ -16,7 +16,7 @@ from iclbench.attention.positional import attend_with_positions
 from iclbench.attention.relu import Relu
 from iclbench.attention.softmax import Softmax
 from iclbench.attention.weighted import Weighted, causal_mask
-from iclbench.kernels.choice import inner_product_kernel
+from iclbench.kernels.named import inner_product_kernel
 
 WEIGHTED: list[Weighted] = [
     Linear(kind="linear", scale="inverse_sqrt"),

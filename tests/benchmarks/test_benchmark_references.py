@@ -19,7 +19,7 @@ from benchmarks.references import (
 )
 from iclbench.attention.exponential import Exponential
 from iclbench.attention.linear import Linear
-from iclbench.kernels.choice import inner_product_kernel
+from iclbench.kernels.named import inner_product_kernel
 from iclbench.models.attention_only import AttentionOnly
 from iclbench.solvers.causal_kernel_descent import CausalKernelDescent
 from iclbench.solvers.kaczmarz import Kaczmarz

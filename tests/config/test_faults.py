@@ -403,11 +403,16 @@ def test_a_training_beyond_memory_is_refused_until_a_job_may_take_as_much(folder
     assert (fault.file, fault.key) == (str(task), "length")
     # 8 bytes x 2 seeds x 1000000 prompts x 2000 pairs x (5 + 5) numbers
     assert fault.message == (
-        "a step of tiny: 2 x 1,000,000 prompts of 2,000 pairs of 5 and 5 numbers needs 320 GB at "
-        "least, and a job may take 64; lower length, its dimensions, the seeds or the batch, or "
-        "raise memory in config.yaml if there is as much"
+        "training tiny: 2 x 1,000,000 prompts of 2,000 pairs of 5 and 5 numbers needs 320 GB at "
+        "least, and a job may take 64; lower length, its dimensions, the seeds, the batch or the "
+        "train_set, or raise memory in config.yaml if there is as much"
     )
     assert read_config(RUN | {"memory": 320}, folder).tasks["orbit"].length == 2000
+    # Prompts of which there is a fixed number are held all at once.
+    model = folder / "models" / "tiny.yaml"
+    model.write_text(model.read_text().replace("batch: 1000000", "batch: 10, train_set: 1000000"))
+    with pytest.raises(ConfigError, match="2 x 1,000,000 prompts"):
+        read_config(RUN, folder)
     (folder / "studies" / "main.yaml").write_text("summary: None of it.\ntasks: []\n")
     assert read_config(RUN, folder).tasks["orbit"].length == 2000
 

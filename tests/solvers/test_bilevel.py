@@ -8,7 +8,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from iclbench.kernels.choice import inner_product_kernel
+from iclbench.kernels.named import inner_product_kernel
 from iclbench.solvers.bilevel import Bilevel, Outcome
 from iclbench.solvers.held_out import HeldOut
 from iclbench.solvers.kernel_ridge import KernelRidge

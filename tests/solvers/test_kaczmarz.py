@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from iclbench.kernels.choice import inner_product_kernel
+from iclbench.kernels.named import inner_product_kernel
 from iclbench.solvers.kaczmarz import Kaczmarz
 from iclbench.solvers.kaczmarz_cyclic import CyclicKaczmarz
 from iclbench.solvers.kaczmarz_randomised import RandomisedKaczmarz

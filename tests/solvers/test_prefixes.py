@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from iclbench.attention.exponential import Exponential
 from iclbench.attention.softmax import Softmax
-from iclbench.kernels.choice import inner_product_kernel
+from iclbench.kernels.named import inner_product_kernel
 from iclbench.solvers import prefix_attention, prefix_spectrum
 from iclbench.solvers.bfgs import BFGS
 from iclbench.solvers.causal_kernel_descent import CausalKernelDescent

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from scipy.stats import ortho_group
 
-from iclbench.kernels.choice import inner_product_kernel
+from iclbench.kernels.named import inner_product_kernel
 from iclbench.solvers.bilevel import Bilevel
 from iclbench.solvers.cross_validated_ridge import CrossValidatedRidge
 from iclbench.solvers.kernel_ridge import KernelRidge

@@ -5,7 +5,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from iclbench.kernels.choice import inner_product_kernel
+from iclbench.kernels.named import inner_product_kernel
 from iclbench.solvers.kernel_ridge import KernelRidge
 from iclbench.solvers.least_squares import LeastSquares
 from iclbench.solvers.ridge import Ridge

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from iclbench.kernels.choice import inner_product_kernel
+from iclbench.kernels.named import inner_product_kernel
 from iclbench.method import Method
 from iclbench.solvers.averaging import Averaging
 from iclbench.solvers.causal_kernel_descent import CausalKernelDescent

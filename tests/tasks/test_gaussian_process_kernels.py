@@ -7,7 +7,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from iclbench.kernels.choice import inner_product_kernel
+from iclbench.kernels.named import inner_product_kernel
 from iclbench.kernels.sums import KernelSum
 from iclbench.streams import stream
 from iclbench.tasks.regression.gaussian_process import GaussianProcess

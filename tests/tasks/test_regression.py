@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iclbench.kernels.choice import inner_product_kernel
+from iclbench.kernels.named import inner_product_kernel
 from iclbench.streams import stream
 from iclbench.tasks.linear_posterior import linear_posterior_predictions
 from iclbench.tasks.regression.gaussian_process import GaussianProcess

@@ -40,8 +40,11 @@ def extended(finished, tmp_path_factory):
     for block in BLOCKS:
         if block.file != "config/studies/icar.yaml":
             block.write(tree.path)
-    install = [sys.executable, "-m", "pip", "--python", tree.python, "install", "--no-deps"]
-    subprocess.run([*install, str(tree.path / "last_output")], check=True, capture_output=True)
+    # By the setuptools that is here: without a network.
+    install = [sys.executable, "-m", "pip", "--python", tree.python, "install"]
+    options = ["--no-deps", "--no-build-isolation", "--no-index"]
+    package = str(tree.path / "last_output")
+    subprocess.run([*install, *options, package], check=True, capture_output=True)
     # The leaderboard of these alone, and short trainings.
     path = tree.path / "config/scales/smoke.yaml"
     smoke = yaml.safe_load(path.read_text())

@@ -12,7 +12,7 @@ PROMPTS = "results/prompts/haar.safetensors"
 
 
 def test_a_clone_in_a_folder_named_for_a_shell_runs(finished, tmp_path):
-    tree = fresh_tree(tmp_path / """a "clone"; $(touch made) `touch made` 'of' {x} & *""")
+    tree = fresh_tree(tmp_path / """a "clone"; $(touch made) `touch made` 'of' & *""")
     tree.snakemake(PROMPTS, "--cores", "1")
     assert (tree.path / PROMPTS).read_bytes() == (finished.path / PROMPTS).read_bytes()
     assert not list(tmp_path.rglob("made"))

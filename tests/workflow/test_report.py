@@ -77,6 +77,9 @@ def test_the_settings_of_the_run_are_on_one_page(finished, tmp_path, width):
     assert not told["wide"]
     assert {"haar", "kaczmarz", "gpt2", "icar", "newton_gpt2"} <= set(told["names"])
     assert "learning_rate: 0.002" in told["text"]
+    # Figures as in YAML.
+    assert "from:" in told["text"]
+    assert "tables:" not in told["text"]
     # As the scale says: of the file it would be 40.
     haar = told["text"].partition("\nhaar")[2][:400]
     assert "length: 12" in haar

@@ -12,6 +12,8 @@ rule decide:
         "results/claims/{decided}.parquet",
     log:
         "results/logs/decide/{decided}.log",
+    group:
+        grouped("claims")
     conda:
         "../../environment.yml"
     threads: 1
@@ -33,10 +35,12 @@ rule scorecard:
             "results/claims/scorecard.html",
             caption="../report/scorecard.rst",
             category="claims",
-            labels={"figure": "scorecard", "task": "all"},
+            labels={"figure": "scorecard", "task": "all", "methods": "all"},
         ),
     log:
         "results/logs/report/scorecard.log",
+    group:
+        grouped("claims")
     conda:
         "../../environment.yml"
     threads: 1
@@ -63,6 +67,8 @@ rule strict:
         touch("results/claims/as_expected"),
     log:
         "results/logs/report/strict.log",
+    group:
+        grouped("claims")
     conda:
         "../../environment.yml"
     threads: 1

@@ -14,7 +14,7 @@ rule describe:
     log:
         "results/logs/describe/run.log",
     group:
-        "figures"
+        grouped("figures")
     conda:
         "../../environment.yml"
     threads: 1

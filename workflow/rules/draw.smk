@@ -25,7 +25,7 @@ for kind, names in PLAN.figures_of_kinds.items():
         wildcard_constraints:
             figure="|".join(names),
         group:
-            "figures"
+            grouped("figures")
         conda:
             "../../environment.yml"
         threads: 1

@@ -13,6 +13,8 @@ rule explore:
         "results/explore.html",
     log:
         "results/logs/explore/page.log",
+    group:
+        grouped("figures")
     conda:
         "../../environment.yml"
     threads: 1

@@ -1,5 +1,7 @@
 # Measure what one study alone measures: on its own, or of methods of the study on a task.
 
+# What no name matches.
+NOTHING = "(?!)"
 EXAMINED = [f"{study}/{name}" for study, name in PLAN.examined]
 MEASURED = [
     f"{study}/{name}"
@@ -17,7 +19,7 @@ rule measure:
     log:
         "results/logs/measure/{measured}.log",
     wildcard_constraints:
-        measured="|".join(MEASURED),
+        measured="|".join(MEASURED) or NOTHING,
     # Long jobs may hide among them, and figures and claims wait for all.
     priority: 5
     conda:
@@ -41,7 +43,7 @@ rule examine:
     log:
         "results/logs/examine/{measured}.log",
     wildcard_constraints:
-        measured="|".join(EXAMINED),
+        measured="|".join(EXAMINED) or NOTHING,
     priority: 5
     conda:
         "../../environment.yml"

@@ -9,12 +9,6 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-
-def quoted(path):
-    # Braces stand for wildcards in what the shell is given, unless they are doubled.
-    return shlex.quote(str(path)).replace("{", "{{").replace("}", "}}")
-
-
 # Rules call `python -m iclbench`: the sources that stand beside this workflow, and unless Snakemake
 # sets up an environment itself, the Python that runs it, also where it was started by its path.
 SOURCES = Path(workflow.current_basedir).parent.parent / "src"
@@ -22,9 +16,9 @@ sys.path.insert(0, str(SOURCES))
 # What was loaded before, as by the view of the run, may be of another tree.
 for name in [name for name in sys.modules if name.partition(".")[0] == "iclbench"]:
     del sys.modules[name]
-JOBS_SEE = f"export PYTHONPATH={quoted(SOURCES)}; "
+JOBS_SEE = f"export PYTHONPATH={shlex.quote(str(SOURCES))}; "
 if not workflow.deployment_settings.deployment_method:
-    JOBS_SEE += f"export PATH={quoted(Path(sys.executable).parent)}:$PATH; "
+    JOBS_SEE += f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
 
 INSTALL = (
     "install what the workflow needs into Snakemake's Python: "
@@ -32,6 +26,7 @@ INSTALL = (
 )
 try:
     from iclbench.config.faults import ConfigError
+    from iclbench.config.memory import needed
     from iclbench.config.reading import read_config
     from iclbench.digests import remembering
     from iclbench.planning import make_plan
@@ -43,11 +38,17 @@ try:
     SETTINGS = read_config(config, Path("config"))
     with remembering(Path(".snakemake/iclbench/sources.json")):
         PLAN = make_plan(SETTINGS)
+    NEEDED = needed(SETTINGS)
 except ConfigError as error:
     raise WorkflowError(str(error))
 except ModuleNotFoundError as error:
     raise WorkflowError(f"{error}; {INSTALL}")
-TAKE_BACK = PLAN.write(Path("results/plan"))
+# Where results are on a volume that machines share and not here, plans are there too.
+STORAGE = workflow.storage_settings
+VOLUME = (
+    STORAGE.default_storage_prefix if STORAGE.default_storage_provider == "fs" else ""
+)
+TAKE_BACK = PLAN.write(Path(VOLUME, "results/plan"))
 # Whether this run only looks at what is to be done is not known before it has.
 atexit.register(lambda: TAKE_BACK() if workflow.dryrun else None)
 STARTED = time.time_ns()
@@ -103,8 +104,11 @@ def grouped(name):
 
 
 def plan_of(job):
-    # Every machine writes the plans when it reads this file: they are not fetched from a storage.
-    return lambda wildcards: local(f"results/plan/{PLAN.file(job.format(**wildcards))}")
+    return lambda wildcards: f"results/plan/{PLAN.file(job.format(**wildcards))}"
+
+
+def memory_of(job):
+    return lambda wildcards: max(2000, NEEDED[job.format(**wildcards)].megabytes)
 
 
 def models_of(wildcards):

@@ -14,7 +14,7 @@ rule predict_task:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory_of("predict/{study}/{task}"),
         runtime=60,
     shell:
         "python -m iclbench predict {input.plan} --prompts {input.prompts} --rows {output}"

@@ -8,6 +8,8 @@ rule draw_prompts:
         "results/prompts/{task}.safetensors",
     log:
         "results/logs/prompts/{task}.log",
+    group:
+        grouped("prompts")
     conda:
         "../../environment.yml"
     threads: 1

@@ -15,7 +15,7 @@ rule train_model:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory_of("train/{task}/{model}"),
         runtime=720,
     shell:
         "python -m iclbench train {input.plan} --model {output.model} --rows {output.rows}"

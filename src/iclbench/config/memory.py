@@ -1,8 +1,9 @@
-"""Jobs that are too large for memory, refused before anything is allocated."""
+"""How much memory jobs need at least; those that are too large are refused before they start."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from iclbench.config.faults import Fault, fault_at
 from iclbench.config.files import ModelFile, chosen
@@ -11,26 +12,47 @@ from iclbench.config.run import Config
 NUMBER = 8
 """Bytes of a float64."""
 
+LIBRARIES = 1500
+"""What a job takes beside its numbers, in MB: Python with torch, and what methods hold."""
+
+
+class Needed(NamedTuple):
+    """What a job holds at once: bytes, on which task, in words, and what to lower."""
+
+    bytes: int
+    task: str
+    what: str
+    remedy: str
+
+    @property
+    def megabytes(self) -> int:
+        """What to ask of a machine for it: as much again for what is made of it, and libraries."""
+        return LIBRARIES + 2 * self.bytes // 10**6
+
 
 def too_large(config: Config) -> Iterator[Fault]:
-    """Return a fault for every task of which a job needs more memory than a job may take.
-
-    What is counted is what a job holds at once whatever its methods do: the prompts with the
-    predictions of the oracle, and every prediction that is compared, beside its residual; of a
-    training, the prompts of a step. What methods hold on the way comes on top.
-    """
+    """Return a fault for every task of which a job needs more memory than a job may take."""
     limit = config.run.memory
-    for task, jobs in _jobs(config).items():
-        needed, what, remedy = max(jobs)
-        if needed > limit * 1e9:
-            said = f"{what} needs {needed / 1e9:,.0f} GB at least, and a job may take {limit:,}"
-            remedy = f"lower {remedy}, or raise memory in config.yaml if there is as much"
+    largest: dict[str, Needed] = {}
+    for job in needed(config).values():
+        largest[job.task] = max(job, largest.get(job.task, job))
+    for task, job in largest.items():
+        if job.bytes > limit * 1e9:
+            said = (
+                f"{job.what} needs {job.bytes / 1e9:,.0f} GB at least, and a job may take {limit:,}"
+            )
+            remedy = f"lower {job.remedy}, or raise memory in config.yaml if there is as much"
             yield fault_at(config.layers["tasks"][task], ("length",), f"{said}; {remedy}")
 
 
-def _jobs(config: Config) -> dict[str, list[tuple[int, str, str]]]:
-    """Return of each task its jobs: bytes, what is done in words, what to lower."""
-    jobs: dict[str, list[tuple[int, str, str]]] = {}
+def needed(config: Config) -> dict[str, Needed]:
+    """Return what the jobs ``predict/STUDY/TASK`` and ``train/TASK/MODEL`` hold at once.
+
+    What is counted is what a job holds whatever its methods do: the prompts with the predictions of
+    the oracle, and every prediction, beside its residual where predictions are compared; of a
+    training, the prompts of a step, or all of them where their number is fixed.
+    """
+    jobs: dict[str, Needed] = {}
     for name in chosen(config.run.studies, config.studies):
         study = config.studies[name]
         for task_name in chosen(study.tasks, config.tasks):
@@ -44,14 +66,19 @@ def _jobs(config: Config) -> dict[str, list[tuple[int, str, str]]]:
                 if isinstance(method, ModelFile) and method.training is not None:
                     own = study.seeds if method_name in config.variants[name] else None
                     seeds = own or config.scale.seeds
-                    batch = method.training.batch
-                    drawn = NUMBER * seeds * batch * task.length * (p + q)
-                    what = f"a step of {method_name}: {seeds:,} x {batch:,} prompts of {sizes}"
-                    remedy = "length, its dimensions, the seeds or the batch"
-                    jobs.setdefault(task_name, []).append((drawn, what, remedy))
+                    kept = method.training.train_set or method.training.batch
+                    jobs[f"train/{task_name}/{method_name}"] = Needed(
+                        NUMBER * seeds * kept * task.length * (p + q),
+                        task_name,
+                        f"training {method_name}: {seeds:,} x {kept:,} prompts of {sizes}",
+                        "length, its dimensions, the seeds, the batch or the train_set",
+                    )
                 predictions += seeds * len(method.method.iterates)
-            held = NUMBER * prompts * task.length * (p + 2 * q + 2 * predictions * q)
-            what = f"study {name}: {prompts:,} prompts of {sizes}, {predictions:,} predictions each"
-            remedy = "length, its dimensions, or prompts in the scale"
-            jobs.setdefault(task_name, []).append((held, what, remedy))
+            copies = 2 if study.similarities else 1
+            jobs[f"predict/{name}/{task_name}"] = Needed(
+                NUMBER * prompts * task.length * (p + 2 * q + copies * predictions * q),
+                task_name,
+                f"study {name}: {prompts:,} prompts of {sizes}, {predictions:,} predictions each",
+                "length, its dimensions, or prompts in the scale",
+            )
     return jobs

@@ -14,13 +14,13 @@ from iclbench.files import written_aside
 PACKAGE = "iclbench.overview"
 
 
-def write_page(settings: Mapping[str, Any], versions: Mapping[str, str], path: Path) -> None:
+def write_page(settings: Mapping[str, Any], path: Path) -> None:
     """Write the page.
 
     Args:
         settings: The ``run``, its ``scale``, and by name its ``tasks``, ``models``, ``solvers`` and
-            ``studies``, each with a ``summary``, and ``settings`` as in YAML.
-        versions: The versions of the libraries that compute.
+            ``studies``, each with a ``summary``, and ``settings`` as in YAML; and the versions of
+            the ``libraries`` that compute.
         path: The HTML file.
     """
     from jinja2 import Environment, StrictUndefined
@@ -32,6 +32,6 @@ def write_page(settings: Mapping[str, Any], versions: Mapping[str, str], path: P
         value, sort_keys=False, allow_unicode=True, width=90
     )
     text = files(PACKAGE).joinpath("page.html.j2").read_text(encoding="utf-8")
-    page = environment.from_string(text).render(**settings, versions=versions)
+    page = environment.from_string(text).render(**settings)
     with written_aside(path) as aside:
         aside.write_text(page, encoding="utf-8")

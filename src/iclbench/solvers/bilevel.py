@@ -112,7 +112,7 @@ class Bilevel(Method):
         if not self.kernel.is_definite:
             raise ValueError(
                 f"kernel.kind {self.kernel.kind!r} is indefinite, so that the inner problem has no "
-                "minimum; use 'linear' or 'exponential', or the solver kernel_ridge"
+                "minimum; use a definite one, such as 'linear', or the solver kernel_ridge"
             )
         return self
 
@@ -126,7 +126,7 @@ class Bilevel(Method):
         if not isinstance(self.kernel, InnerProductKernel):
             raise ValueError(
                 f"kernel.kind {self.kernel.kind!r} is no function of a scaled inner product, and "
-                "has no scale to tune; use 'linear' or 'exponential'"
+                "has no scale to tune; use 'linear', or the solver kernel_ridge"
             )
         return self.kernel
 

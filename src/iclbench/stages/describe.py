@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from iclbench.overview.page import write_page
@@ -18,5 +17,4 @@ def describe(plan: Path, page: Path) -> None:
     """
     settings = read_job(plan).settings
     settings.pop("page")
-    versions = json.loads(plan.read_text(encoding="utf-8"))["versions"]
-    write_page(settings, versions, page)
+    write_page(settings, page)

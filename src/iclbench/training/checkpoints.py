@@ -90,7 +90,8 @@ class Keeper(pl.Callback):
             is_due = trainer.global_step % self.every == 0
         else:
             is_due = time.monotonic() - self.saved >= self.every.total_seconds()
-        if is_due:
+        # All processes save together, or wait for each other for ever.
+        if trainer.strategy.broadcast(is_due):
             self.saved = time.monotonic()
             trainer.save_checkpoint(self.folder / f"step-{trainer.global_step:012d}.ckpt")
 

@@ -96,15 +96,17 @@ class Ensemble(pl.LightningModule):
         return errors.sum()
 
     def _record(self, losses: torch.Tensor) -> None:
+        if self.plan.devices > 1:
+            losses = self.trainer.strategy.reduce(losses.clone(), reduce_op="mean")
         step, every = self.global_step, self.plan.log_every
         window = step // every
         size = min(every, self.plan.steps - window * every)
         self.losses[window] += losses / size
         self.diverged.masked_fill_(~losses.isfinite() & (self.diverged < 0), step)
-        if (step + 1) % every == 0:
-            self.stop_if_all_diverged()
+        if (step + 1) % every == 0 and bool((self.diverged >= 0).all()):
+            self.trainer.should_stop = True
 
-    def stop_if_all_diverged(self) -> None:
+    def raise_if_all_diverged(self) -> None:
         """Raise ``TrainingDivergedError`` if no seed is left that is finite."""
         if bool((self.diverged >= 0).all()):
             rates = f"learning_rate ({self.plan.learning_rate})"

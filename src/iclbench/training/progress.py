@@ -30,7 +30,7 @@ class Progress(pl.Callback):
             desc=self.label,
             total=pl_module.plan.steps,
             initial=trainer.global_step,
-            disable=not is_terminal,
+            disable=not (is_terminal and trainer.is_global_zero),
             unit="step",
         )
         self.seconds = 0.2 if is_terminal else SECONDS
@@ -56,6 +56,8 @@ class Progress(pl.Callback):
 
     def _show(self, trainer: pl.Trainer, ensemble: pl.LightningModule) -> None:
         assert isinstance(ensemble, Ensemble)
+        if not trainer.is_global_zero:
+            return
         self.shown = time.monotonic()
         done, steps = trainer.global_step, ensemble.plan.steps
         window = done // ensemble.plan.log_every - 1

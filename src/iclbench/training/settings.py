@@ -65,6 +65,13 @@ class Training(Settings):
         description="backend of torch.compile for prompts of full length, for long jobs: "
         "inductor (needs a C++ compiler), or aot_eager, which only traces; null: not compiled",
     )
+    devices: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="how many processes share each batch, each on a GPU of its own, or on the CPU "
+        "where there is none; the result is that of one, up to rounding",
+    )
     resample_every: int = Field(
         default=1, ge=1, le=1_000_000, description="steps that share one batch of fresh prompts"
     )
@@ -93,6 +100,11 @@ class Training(Settings):
 
     @model_validator(mode="after")
     def _agrees(self) -> Training:
+        if self.batch % self.devices:
+            raise ValueError(
+                f"batch ({self.batch}) is not a multiple of devices ({self.devices}); make it one, "
+                "so that all have equal shares"
+            )
         if self.train_set is not None:
             if self.train_set % self.batch:
                 raise ValueError(

@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from iclbench.files import JobError
 from iclbench.lazy import torch
 from iclbench.models.trained import TrainedModel
 from iclbench.tasks.family import Family
@@ -59,15 +60,18 @@ def train(
         fingerprint: Names settings and code; checkpoints with another one are passed over.
         device: "auto" (a CUDA device if there is one), "cpu" or "cuda".
         checkpoint_every: Steps, or time, between two checkpoints.
-        observe: Called with the number of steps done and the parameters of every seed.
+        observe: Called with the number of steps done and the parameters of every seed; on one
+            device alone.
         observe_at: After how many steps; 0 is the start. A run that resumes observes what is left.
 
     Raises:
         FolderInUseError: If another process trains with this folder.
+        JobError: If there are fewer GPUs than devices.
         TrainingDivergedError: If no seed is left whose loss is finite.
     """
     import pytorch_lightning as pl
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+    from pytorch_lightning.strategies import DDPStrategy
 
     from iclbench.training.checkpoints import Keeper, SafetensorsIO, locked, newest
     from iclbench.training.module import Ensemble
@@ -90,12 +94,19 @@ def train(
     by_steps = checkpoint_every if isinstance(checkpoint_every, int) else None
     watchers = [] if observe is None else [Watcher(observe, observe_at)]
     on_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    if training.devices > 1:
+        _check_devices(training.devices, on_gpu, observe is not None)
     with locked(checkpoints), _quiet():
         path, start = newest(checkpoints, ensemble.fingerprint) or (None, 0)
         if path is not None:
             sys.stderr.write(f"{' '.join(names)}: resumes at step {start}\n")
+
+        def share(batch: torch.Tensor) -> torch.Tensor:
+            """Return what this process has of a batch, which each of them draws as a whole."""
+            return batch.chunk(training.devices, dim=1)[trainer.global_rank]
+
         prompts = (
-            (torch.from_numpy(inputs).to(dtype), torch.from_numpy(outputs).to(dtype))
+            (share(torch.from_numpy(inputs)).to(dtype), share(torch.from_numpy(outputs)).to(dtype))
             for inputs, outputs in batches(tasks, length, training, names, seeds, start)
         )
         blocks = in_blocks(
@@ -106,13 +117,19 @@ def train(
         )
         trainer = pl.Trainer(
             accelerator="gpu" if on_gpu else "cpu",
-            devices=1,
+            devices=training.devices,
+            # Forked, as neither prompts that are drawn on the way nor functions can be pickled.
+            strategy=DDPStrategy(start_method="fork", forward_sync_buffers=False)
+            if training.devices > 1
+            else "auto",
             precision="bf16-mixed" if training.precision == "bf16-mixed" else "32-true",
             max_steps=training.steps,
             max_epochs=-1,
             deterministic="warn" if on_gpu else None,
             callbacks=[Progress(" ".join(names)), Keeper(checkpoints, checkpoint_every), *watchers],
             plugins=[LightningEnvironment(), SafetensorsIO()],
+            # Where Lightning, in a job of Slurm, looks for what a job before may have left.
+            default_root_dir=checkpoints,
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
@@ -121,6 +138,20 @@ def train(
         )
         trainer.fit(ensemble, train_dataloaders=blocks, ckpt_path=path)
     return _result(ensemble, seeds, length)
+
+
+def _check_devices(devices: int, on_gpu: bool, is_observed: bool) -> None:
+    """Raise ``JobError`` if a training on several devices cannot be done."""
+    if on_gpu and torch.cuda.device_count() < devices:
+        raise JobError(
+            f"training.devices is {devices} and there are {torch.cuda.device_count()} GPUs here; "
+            "ask for as many, or lower it"
+        )
+    if is_observed:
+        raise JobError(
+            f"training.devices is {devices}, but parameters are looked at during this training, "
+            "which is possible on one device alone; set it to 1"
+        )
 
 
 def _compiled(predictions: Predictions, backend: str, length: int) -> Predictions:
@@ -138,7 +169,7 @@ def _result(ensemble: Ensemble, seeds: Sequence[int], length: int) -> Trained:
     training = ensemble.plan
     rows, losses, diverged = ensemble.rows.data, ensemble.losses, ensemble.diverged
     diverged.masked_fill_(~rows.isfinite().all(1) & (diverged < 0), training.steps)
-    ensemble.stop_if_all_diverged()
+    ensemble.raise_if_all_diverged()
     rows.masked_fill_((diverged >= 0)[:, None], torch.nan)
     window = torch.arange(len(losses), device=losses.device)[:, None]
     losses.masked_fill_((diverged >= 0) & (window >= diverged // training.log_every), torch.nan)
@@ -166,6 +197,7 @@ def _quiet() -> Iterator[None]:
         with warnings.catch_warnings():
             for message in (
                 "GPU available but not used",
+                "The `srun` command is available on your system but is not used",
                 "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
             ):
                 warnings.filterwarnings("ignore", message)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from iclbench.kernels.choice import inner_product_kernel
+from iclbench.kernels.named import inner_product_kernel
 from iclbench.models.constructed.causal_kernel_descent import CausalKernelDescent
 
 

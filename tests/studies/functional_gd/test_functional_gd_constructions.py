@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from iclbench.kernels.choice import inner_product_kernel
+from iclbench.kernels.named import inner_product_kernel
 from iclbench.studies.functional_gd.constructions import Construction
 from iclbench.studies.functional_gd.descents import (
     closed_form,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from iclbench.kernels.choice import inner_product_kernel
+from iclbench.kernels.named import inner_product_kernel
 from iclbench.streams import stream
 from iclbench.studies.functional_gd import problems
 from iclbench.studies.functional_gd.descents import composite

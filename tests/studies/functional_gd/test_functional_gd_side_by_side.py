@@ -6,7 +6,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from iclbench.kernels.choice import inner_product_kernel
+from iclbench.kernels.named import inner_product_kernel
 from iclbench.models.paired import Paired
 from iclbench.studies.functional_gd import side_by_side
 from iclbench.studies.functional_gd.problems import SPECTRUM, process

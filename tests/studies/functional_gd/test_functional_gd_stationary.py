@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from iclbench.kernels.choice import inner_product_kernel
+from iclbench.kernels.named import inner_product_kernel
 from iclbench.models.paired import Paired
 from iclbench.streams import stream
 from iclbench.studies.functional_gd.problems import SPECTRUM, process

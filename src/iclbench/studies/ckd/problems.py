@@ -11,8 +11,8 @@ from pydantic import AfterValidator, Field
 from iclbench.attention.exponential import Exponential
 from iclbench.attention.linear import Linear
 from iclbench.attention.softmax import Softmax
-from iclbench.kernels.choice import inner_product_kernel
 from iclbench.kernels.kernel import Kernel
+from iclbench.kernels.named import inner_product_kernel
 from iclbench.lazy import torch
 from iclbench.solvers.causal_kernel_descent import CausalKernelDescent
 from iclbench.streams import stream

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import Field
 
-from iclbench.kernels.choice import inner_product_kernel
+from iclbench.kernels.named import inner_product_kernel
 from iclbench.lazy import pd, torch
 from iclbench.measurement import Measurement
 from iclbench.models.paired import Paired

@@ -80,6 +80,15 @@ class GaussianProcess(Family):
             square = 1.0 if self.whitened else max(self.spectrum)
             square *= max(number**2 for number in numbers)
             if not isinstance(term.kernel, ExponentialKernel):
+                farthest = np.zeros((1, self.input_dim))
+                farthest[0, 0] = np.sqrt(square)
+                with np.errstate(over="ignore"):
+                    variance = float(term.kernel.diagonal(farthest)[0])
+                if not variance <= np.exp(_LARGEST_EXPONENT):
+                    raise ValueError(
+                        f"kernel: {term.kernel.kind!r} gives labels of variance {variance:g}; make "
+                        f"it at most {np.exp(_LARGEST_EXPONENT):.0e}, as by a smaller scale"
+                    )
                 continue
             largest = term.kernel.scale * square
             if largest > _LARGEST_EXPONENT:
