@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from benchmarks.agreement import largest_difference
 from benchmarks.case import Case, Comparison, Growth, Options
@@ -19,7 +18,7 @@ from iclbench.lazy import torch
 from iclbench.plotting.leaderboard import leaderboard
 from iclbench.plotting.saving import save
 from iclbench.records import SCHEMA, read
-from iclbench.records.files import FOOTER
+from iclbench.records.files import in_parts
 from iclbench.records.selection import rows_to_draw
 from iclbench.streams import stream
 
@@ -70,12 +69,7 @@ def written(folder: Path, seeds: int, iterates: int) -> list[Path]:
     paths = []
     for task in range(TASKS):
         paths.append(folder / f"task{task:02}.parquet")
-        with pq.ParquetWriter(
-            paths[-1],
-            SCHEMA.with_metadata({FOOTER: b"{}"}),
-            compression="zstd",
-            write_page_checksum=True,
-        ) as file:
+        with in_parts(paths[-1], "{}") as file:
             for method in range(METHODS):
                 words = {
                     "study": "leaderboard",

@@ -253,11 +253,11 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     write(errors_of(), path, PROVENANCE)
     before = path.read_bytes()
 
-    def broken(table, where, **options):
-        where.write_bytes(b"half")
+    def broken(file, table, **options):
+        file.file_handle.write(b"half")
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(pq, "write_table", broken)
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", broken)
     with pytest.raises(OSError, match="no space"):
         write(errors_of("gd"), path, PROVENANCE)
     assert path.read_bytes() == before

@@ -58,7 +58,7 @@ def test_the_report_opens_and_leads_to_what_is_in_it(reported, tmp_path, width):
 
 def test_every_figure_has_a_caption(reported):
     report = (reported.path / "results/report.html").read_text()
-    for words in ("Shades are", "What other", "the verdict on it at this scale"):
+    for words in ("what leaves it", "the verdict on it at this scale", "Every setting of the run"):
         assert words in report or html.escape(words) in report
 
 

@@ -145,6 +145,7 @@ def test_a_new_task_runs_alone_and_joins_the_leaderboard(finished, tmp_path):
         "results/metrics/leaderboard/triangle",
         "results/figures/everything",
         "results/explore",
+        "results/settings",
     }
     tree.snakemake("--cores", "2")
     drawn = pq.read_table(tree.path / "results/figures/everything.parquet")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -57,14 +58,22 @@ def write(rows: pd.DataFrame | pa.Table, path: str | Path, provenance: Mapping[s
             f"{path}: provenance: {error}; expected plain data: dicts with text keys, lists, text, "
             "finite numbers; write settings with model_dump(mode='json')"
         ) from error
-    with written_aside(Path(path)) as hidden:
-        pq.write_table(
-            table.replace_schema_metadata({FOOTER: footer.encode(), DIGEST: UNSET}),
-            hidden,
-            compression="zstd",
-            row_group_size=2**20,
-            write_page_checksum=True,
-        )
+    with in_parts(Path(path), footer) as file:
+        file.write_table(table, row_group_size=2**20)
+
+
+@contextmanager
+def in_parts(path: Path, footer: str) -> Iterator[pq.ParquetWriter]:
+    """Hand out a writer of rows that are checked already, for a file that is whole or not there.
+
+    Args:
+        path: The Parquet file.
+        footer: What made the rows, as JSON.
+    """
+    schema = SCHEMA.with_metadata({FOOTER: footer.encode(), DIGEST: UNSET})
+    with written_aside(path) as hidden:
+        with pq.ParquetWriter(hidden, schema, compression="zstd", write_page_checksum=True) as file:
+            yield file
         _seal(hidden)
 
 
