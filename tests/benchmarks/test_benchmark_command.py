@@ -46,6 +46,7 @@ def test_no_repetitions(text, capsys):
         for name in cases.NAMES
     ],
 )
+@pytest.mark.slow
 def test_every_case_runs(name, tmp_path, capsys):
     arguments = [name, "--small", "--repetitions", "1", "--results", str(tmp_path)]
     assert main([*arguments, *([] if name == "kaczmarz" else ["--no-figures"])]) == 0

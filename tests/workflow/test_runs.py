@@ -32,14 +32,6 @@ def test_a_run_makes_figures_rows_and_report(finished):
     assert not (results / "checkpoints").exists() or not any((results / "checkpoints").rglob("*.*"))
 
 
-def test_the_report_works_offline(finished, tmp_path):
-    tree = finished.copy(tmp_path / "tree")
-    tree.snakemake("--report", "results/report.html")
-    report = (tree.path / "results" / "report.html").read_text()
-    assert "leaderboard" in report
-    assert not re.findall(r'<(?:script|link|img)[^>]+(?:src|href)="https?:', report)
-
-
 def test_nothing_is_done_twice(finished):
     assert finished.due() == set()
 
