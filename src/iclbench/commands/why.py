@@ -138,7 +138,9 @@ def _difference(plan: Plan, due: Due) -> str:
     That is the newest that is not newer than the result.
     """
     job, result = due.job, Path(due.result)
-    if job not in plan.texts or not result.exists():
+    if not result.exists():
+        return "its result is missing"
+    if job not in plan.texts:
         return "its plan is newer than its result"
     current = PLANS / plan.file(job)
     made = result.stat().st_mtime_ns
