@@ -95,9 +95,7 @@ def test_a_matching_kernel_reaches_the_posterior_mean_with_depth():
     gram = kernel.gram(x[:, :4], x[:, :4])
     exact = kernel.gram(x[:, 4:], x[:, :4]) @ torch.linalg.solve(gram, y[:, :4])
     step = 1 / torch.linalg.eigvalsh(gram).max().item()
-    layers = model(
-        {"attention": {"kind": "exponential"}}, step=step, depths=(10, 100, 1000, 4000)
-    )
+    layers = model({"attention": {"kind": "exponential"}}, step=step, depths=(10, 100, 1000, 4000))
     error = (layers.predict(x, y)[:, :, 4] - exact[:, 0]).abs().amax((1, 2))
     assert (error.diff()[:2] < 0).all()
     assert error[2] < 1e-3
