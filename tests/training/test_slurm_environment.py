@@ -1,8 +1,5 @@
 """Within a job of Slurm, training is one process still, whatever Slurm says of tasks."""
 
-import pytest
-import torch
-
 from iclbench.models.attention_only import AttentionOnly
 from iclbench.tasks.dynamics.haar import Haar
 from iclbench.training.settings import Training
@@ -31,14 +28,6 @@ def trained_bytes(folder):
     result = train(task, 5, model, plan, ("a",), (0, 1), folder, "f", checkpoint_every=5)
     save(result, folder / "model")
     return (folder / "model").read_bytes(), sorted(path.name for path in folder.glob("step-*"))
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_training_is_the_same_whatever_slurm_says(tmp_path, monkeypatch):

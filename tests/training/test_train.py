@@ -32,14 +32,6 @@ DEEP = AttentionOnly(kind="attention_only", layers=2)
 LENGTH = 6
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def plan(**options):
     default = {"steps": 30, "batch": 4, "learning_rate": 1e-2, "log_every": 10}
     return Training(**{**default, "precision": "float64", **options})

@@ -1,0 +1,12 @@
+"""Trainings of tests have one thread each, so that they give the same bytes."""
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
