@@ -15,7 +15,7 @@ from iclbench.attention.mesa import Mesa
 from iclbench.attention.positional import attend_with_positions
 from iclbench.attention.relu import Relu
 from iclbench.attention.softmax import Softmax
-from iclbench.attention.weighted import Weighted, causal_mask
+from iclbench.attention.weighted import Weighted
 from iclbench.kernels.named import inner_product_kernel
 
 WEIGHTED: list[Weighted] = [
@@ -140,7 +140,7 @@ def test_too_many_gates_are_refused(attention):
 def test_outputs_are_weighted_sums_of_values(attention, diagonal):
     for time in (1, 9, 70):
         query, key, value, _ = case(attention, 2, time)
-        weights = attention.weights(query, key, causal_mask(time, diagonal=diagonal))
+        weights = attention.weights(query, key, 0 if diagonal else -1)
         close(weights @ value, attention.attend(query, key, value, diagonal=diagonal))
 
 
@@ -148,11 +148,7 @@ def test_outputs_are_weighted_sums_of_values(attention, diagonal):
 def test_weights_are_invariant_under_rotations(attention):
     query, key, _, _ = case(attention, 2, 6)
     rotation, _ = torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64))
-    mask = causal_mask(6)
-    close(
-        attention.weights(query @ rotation, key @ rotation, mask),
-        attention.weights(query, key, mask),
-    )
+    close(attention.weights(query @ rotation, key @ rotation, 0), attention.weights(query, key, 0))
 
 
 @every_weighted
@@ -167,11 +163,32 @@ def test_keys_that_are_not_seen_do_not_count(attention):
 
 
 @every_weighted
-def test_hidden_scores_that_overflow_stay_hidden(attention):
+@pytest.mark.parametrize("last", [0, 2, -1])
+def test_a_triangle_hides_what_marks_hide(attention, last):
+    query, key, _, _ = (
+        part if part is None else part.requires_grad_() for part in case(attention, 2, 6)
+    )
+    marks = torch.ones(6, 6, dtype=torch.bool).tril(last)
+    triangle, marked = (attention.weights(query, key, mask) for mask in (last, marks))
+    assert torch.equal(triangle, marked)
+    probe = torch.randn_like(triangle)
+    for one, other in zip(
+        torch.autograd.grad((triangle * probe).sum(), (query, key)),
+        torch.autograd.grad((marked * probe).sum(), (query, key)),
+        strict=True,
+    ):
+        close(one, other)
+
+
+@every_weighted
+@pytest.mark.parametrize(
+    "mask", [0, torch.ones(5, 5, dtype=torch.bool).tril()], ids=["int", "bool"]
+)
+def test_hidden_scores_that_overflow_stay_hidden(attention, mask):
     query, key, _, _ = case(attention, 5, dtype=torch.float32)
     key[3:] = 3e38
-    weights = attention.weights(query, key, causal_mask(5))
-    rest = attention.weights(query[:3], key[:3], causal_mask(3))
+    weights = attention.weights(query, key, mask)
+    rest = attention.weights(query[:3], key[:3], 0)
     assert torch.equal(weights[:3, 3:], torch.zeros(3, 2))
     close(weights[:3, :3], rest, 1e-6)
 
@@ -181,7 +198,7 @@ def test_rows_that_see_nothing_are_zero_forward_and_backward(attention):
     query, key, _, _ = (
         part if part is None else part.requires_grad_() for part in case(attention, 4)
     )
-    weights = attention.weights(query, key, causal_mask(4, diagonal=False))
+    weights = attention.weights(query, key, -1)
     assert (weights[0] == 0).all()
     gradients = torch.autograd.grad(weights.square().sum(), (query, key))
     assert all(gradient.isfinite().all() for gradient in gradients)
@@ -192,13 +209,13 @@ def test_weights_are_the_kernel_of_that_name(kind):
     attention = kind(kind=kind.__name__.lower(), scale=0.4)
     query, key, _, _ = case(attention, 2, 5)
     gram = inner_product_kernel(attention.kind, scale=0.4).gram(query, key)
-    close(attention.weights(query, key, causal_mask(5)), gram.tril())
+    close(attention.weights(query, key, 0), gram.tril())
 
 
 def test_softmax_weights_sum_to_one():
     attention = Softmax(kind="softmax", scale=30.0)
     query, key, _, _ = case(attention, 2, 8)
-    weights = attention.weights(query, key, causal_mask(8))
+    weights = attention.weights(query, key, 0)
     close(weights.sum(-1), torch.ones(2, 8, dtype=torch.float64))
     assert (weights >= 0).all()
 

@@ -215,3 +215,11 @@ def test_bad_settings_stop_before_any_job(finished, tmp_path):
     assert "config/tasks/haar.yaml: dynamics.kind: 'har' is not a kind of dynamics" in output
     assert "did you mean 'haar'?" in output
     assert "Traceback" not in output
+
+
+def test_a_result_that_is_not_of_this_run_is_refused_by_name(finished):
+    process = finished.start("-n", "results/models/haar/agmented.safetensors")
+    output, _ = process.communicate()
+    assert process.returncode != 0
+    assert "train/haar/agmented is no job of the run that config.yaml describes" in output
+    assert "did you mean 'train/haar/augmented'?" in output

@@ -25,7 +25,7 @@ INSTALL = (
     "python -m pip install -c constraints.txt -e ."
 )
 try:
-    from iclbench.config.faults import ConfigError
+    from iclbench.config.faults import ConfigError, nearest
     from iclbench.config.memory import needed
     from iclbench.config.reading import read_config
     from iclbench.digests import remembering
@@ -103,12 +103,24 @@ def grouped(name):
     return lambda wildcards: None if workflow.local_exec else name
 
 
+def named(job, wildcards):
+    """Return the name of a job of this run, ``stage/name``."""
+    name = job.format(**wildcards)
+    if name not in PLAN.texts:
+        stage = name.split("/")[0] + "/"
+        known = [each for each in PLAN.texts if each.startswith(stage)]
+        raise WorkflowError(
+            f"{name} is no job of the run that config.yaml describes; {nearest(name, known)}"
+        )
+    return name
+
+
 def plan_of(job):
-    return lambda wildcards: f"results/plan/{PLAN.file(job.format(**wildcards))}"
+    return lambda wildcards: f"results/plan/{PLAN.file(named(job, wildcards))}"
 
 
 def memory_of(job):
-    return lambda wildcards: max(2000, NEEDED[job.format(**wildcards)].megabytes)
+    return lambda wildcards: max(2000, NEEDED[named(job, wildcards)].megabytes)
 
 
 def models_of(wildcards):

@@ -28,7 +28,7 @@ class Linear(Weighted):
         self,
         query: Float[torch.Tensor, "*#batch queries key"],
         key: Float[torch.Tensor, "*#batch keys key"],
-        mask: Bool[torch.Tensor, "*#batch #queries keys"] | None,
+        mask: Bool[torch.Tensor, "*#batch #queries keys"] | int | None,
     ) -> Float[torch.Tensor, "*_ queries keys"]:
         return shown(self.scores(query, key), mask, 0.0)
 

@@ -9,7 +9,6 @@ from pydantic import Field
 
 from iclbench.attention.linear import Linear
 from iclbench.attention.softmax import Softmax
-from iclbench.attention.weighted import causal_mask
 from iclbench.lazy import torch
 
 
@@ -34,7 +33,6 @@ def attend_with_positions(
         value: v_s, from tokens.
         scale: The factor of both inner products.
     """
-    mask = causal_mask(query.shape[-2], device=query.device)
     tokens = Linear(kind="linear", scale=scale).scores(query, key)
-    positions = Softmax(kind="softmax", scale=scale).weights(position_query, position_key, mask)
+    positions = Softmax(kind="softmax", scale=scale).weights(position_query, position_key, 0)
     return (tokens * positions) @ value

@@ -25,12 +25,14 @@ class Softmax(Weighted):
         self,
         query: Float[torch.Tensor, "*#batch queries key"],
         key: Float[torch.Tensor, "*#batch keys key"],
-        mask: Bool[torch.Tensor, "*#batch #queries keys"] | None,
+        mask: Bool[torch.Tensor, "*#batch #queries keys"] | int | None,
     ) -> Float[torch.Tensor, "*_ queries keys"]:
         # A row that sees nothing is uniform here and zero below: no NaN, forward or backward.
         scores = self.scores(query, key)
         weights = shown(scores, mask, torch.finfo(scores.dtype).min).softmax(-1)
-        return weights if mask is None else weights * mask
+        if mask is None:
+            return weights
+        return weights.tril(mask) if isinstance(mask, int) else weights * mask
 
     @override
     def _attend(

@@ -13,25 +13,24 @@ from iclbench.attention.attention import Attention
 from iclbench.lazy import torch
 
 
-def causal_mask(
-    time: int, *, diagonal: bool = True, first: int = 0, device: torch.device | None = None
-) -> Bool[torch.Tensor, "queries time"]:
-    """Return which keys s the queries t >= first see: s <= t, or s < t without the diagonal."""
-    everything = torch.ones(time - first, time, dtype=torch.bool, device=device)
-    return everything.tril(first if diagonal else first - 1)
-
-
 def shown(
     scores: Float[torch.Tensor, "*batch queries keys"],
-    mask: Bool[torch.Tensor, "*#batch #queries keys"] | None,
+    mask: Bool[torch.Tensor, "*#batch #queries keys"] | int | None,
     hidden: float,
 ) -> Float[torch.Tensor, "*batch queries keys"]:
     """Return the scores with another number in place of those of keys that are not seen.
 
-    A product with the mask would take half the time; but where a later score overflows, zero times
-    infinity would reach earlier positions.
+    The mask is that of `Weighted.weights`. What is hidden is replaced, not multiplied by zero:
+    where a later score overflows, zero times infinity would reach earlier positions.
     """
-    return scores if mask is None else torch.where(mask, scores, hidden)
+    if mask is None:
+        return scores
+    if not isinstance(mask, int):
+        return torch.where(mask, scores, hidden)
+    triangle = scores.tril(mask)
+    if hidden == 0:
+        return triangle
+    return triangle + scores.new_full(scores.shape[-2:], hidden).triu(mask + 1)
 
 
 class Weighted(Attention):
@@ -60,9 +59,12 @@ class Weighted(Attention):
         self,
         query: Float[torch.Tensor, "*#batch queries key"],
         key: Float[torch.Tensor, "*#batch keys key"],
-        mask: Bool[torch.Tensor, "*#batch #queries keys"] | None,
+        mask: Bool[torch.Tensor, "*#batch #queries keys"] | int | None,
     ) -> Float[torch.Tensor, "*_ queries keys"]:
-        """Return a_ts, zero where query t does not see key s by the mask; None: it sees all."""
+        """Return a_ts, zero where query t does not see key s by the mask; None: it sees all.
+
+        The mask is a tensor, or a number m: query i sees the keys s <= i + m, counted from 0.
+        """
 
     @override
     def _attend(
@@ -72,5 +74,4 @@ class Weighted(Attention):
         value: Float[torch.Tensor, "*batch time value"],
         gates: Float[torch.Tensor, "*batch time gates"] | None,
     ) -> Float[torch.Tensor, "*batch time value"]:
-        mask = causal_mask(query.shape[-2], device=query.device)
-        return self.weights(query, key, mask) @ value
+        return self.weights(query, key, 0) @ value

@@ -12,7 +12,6 @@ from iclbench.attention.exponential import Exponential
 from iclbench.attention.linear import Linear
 from iclbench.attention.relu import Relu
 from iclbench.attention.softmax import Softmax
-from iclbench.attention.weighted import causal_mask
 from iclbench.lazy import torch
 from iclbench.method import Method
 from iclbench.solvers import prefix_attention
@@ -80,12 +79,7 @@ class CausalKernelDescent(Method):
         def rows(now: slice) -> tuple[torch.Tensor, torch.Tensor]:
             queries, keys = x[:, now], x[:, : now.stop]
             L, A = (
-                self.attention.weights(
-                    queries,
-                    keys,
-                    causal_mask(now.stop, diagonal=own, first=now.start, device=x.device),
-                )
-                for own in (True, False)
+                self.attention.weights(queries, keys, last) for last in (now.start, now.start - 1)
             )
             return L, A
 

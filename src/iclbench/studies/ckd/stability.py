@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import AfterValidator, Field
 
-from iclbench.attention.weighted import causal_mask
 from iclbench.lazy import pd, torch
 from iclbench.measurement import Measurement
 from iclbench.records import make_rows
@@ -85,10 +84,7 @@ class Stability(Measurement):
         """Yield the spectra, norms and distances of every attention."""
         x, y = pairs_of(prompts_of(self.dynamics, names, self.seeds, self.length))
         for attention in self.attentions:
-            L, A = (
-                attention.weights(x, x, causal_mask(self.length, diagonal=own))
-                for own in (True, False)
-            )
+            L, A = attention.weights(x, x, 0), attention.weights(x, x, -1)
             limit = depth_limit_of(attention).predict(x, y)[0]
             for suffix, metric, iterate, value in self._quantities(L, A, y, limit):
                 yield make_rows(
