@@ -7,13 +7,23 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "src" / "iclbench"
 FLOORS = [
-    {"settings", "lazy", "streams", "capabilities", "files", "registry", "digests", "usage"},
+    {
+        "settings",
+        "lazy",
+        "streams",
+        "capabilities",
+        "files",
+        "registry",
+        "digests",
+        "usage",
+        "libraries",
+    },
     {"kernels"},
     {"tasks", "attention", "records", "method", "measurement", "implicit"},
     {"models", "solvers", "measures"},
     {"training"},
     {"studies", "claims", "plotting", "config", "explorer", "overview"},
-    {"plan", "planning", "stages", "commands"},
+    {"plan", "planning", "planned", "stages", "commands"},
     {"warm", "__main__"},
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

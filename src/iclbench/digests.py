@@ -41,6 +41,14 @@ def digest_settings(value: Any) -> str:
     return digest(canonical(value))
 
 
+def digest_file(path: Path) -> str | None:
+    """Return the SHA-256 of a file's content, None where there is no file."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 @contextmanager
 def remembering(path: Path) -> Iterator[None]:
     """Take from a file what is known of sources that have not changed, and leave it there after.

@@ -1,8 +1,8 @@
-"""Torch and pandas, loaded when they are first used.
+"""Torch, pandas and pydantic, loaded when they are first used.
 
 Settings are validated before any job starts, and settings live beside the mathematics that they
 parametrise. Importing torch costs a second or more, pandas a third of one; reading a YAML file must
-not pay that.
+not pay that. Where no setting has changed none is validated, and pydantic is not needed either.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pydantic
     import torch
 else:
 
@@ -28,6 +29,6 @@ else:
             setattr(self, name, value)
             return value
 
-    torch, pd = _Lazy("torch"), _Lazy("pandas")
+    torch, pd, pydantic = _Lazy("torch"), _Lazy("pandas"), _Lazy("pydantic")
 
-__all__ = ["pd", "torch"]
+__all__ = ["pd", "pydantic", "torch"]

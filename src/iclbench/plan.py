@@ -9,10 +9,11 @@ that another run's, or a dry run's, never take the place of those that a run und
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from iclbench.digests import digest
 from iclbench.files import written_aside
@@ -72,6 +73,36 @@ class Plan:
     def file(self, job: str) -> str:
         """Return the path of a job's plan below the folder of plans; a job is ``stage/name``."""
         return f"{job}.{digest(self.texts[job])}.json"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return this plan as what JSON can hold."""
+        return asdict(self) | {
+            "models": [[*names, models] for names, models in self.models.items()],
+            "examined": [[*names, *of] for names, of in self.examined.items()],
+            "decisions": {
+                name: [decision.tables, sorted(decision.figures)]
+                for name, decision in self.decisions.items()
+            },
+        }
+
+    @classmethod
+    def of_json(cls, found: Mapping[str, Any]) -> Plan:
+        """Return the plan that ``as_json`` has written."""
+        rebuilt = {
+            "models": {(study, task): models for study, task, models in found["models"]},
+            "examined": {
+                (study, name): (task, models) for study, name, task, models in found["examined"]
+            },
+            "figures": {
+                name: Figure(**figure | {"tables": tuple(figure["tables"])})
+                for name, figure in found["figures"].items()
+            },
+            "decisions": {
+                name: Decision(tuple(tables), frozenset(figures))
+                for name, (tables, figures) in found["decisions"].items()
+            },
+        }
+        return cls(**{**found, **rebuilt})
 
     @property
     def shown(self) -> list[str]:

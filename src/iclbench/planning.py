@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
 from importlib import resources
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from iclbench.config.files import ModelFile, SolverFile, StudyFile, TaskFile, chosen
 from iclbench.config.run import Config
-from iclbench.digests import canonical, digest, digest_code, digest_settings
+from iclbench.digests import canonical, digest, digest_code, digest_file, digest_settings
+from iclbench.libraries import LIBRARIES, version_of
 from iclbench.plan import Decision, Figure, Plan
 from iclbench.registry import locations
 from iclbench.settings import Settings
 from iclbench.training.examination import Examination
-
-LIBRARIES = {
-    "prompts": ("numpy", "scipy"),
-    "train": ("numpy", "scipy", "torch", "pytorch-lightning"),
-    "predict": ("numpy", "torch"),
-    "measure": ("numpy", "scipy", "scikit-learn", "torch"),
-    "examine": ("numpy", "scipy", "torch"),
-    "draw": ("numpy", "scipy", "pandas", "matplotlib", "seaborn"),
-    "decide": ("numpy", "scipy", "pandas"),
-    "report": ("pandas", "jinja2"),
-    "describe": ("jinja2", "pyyaml"),
-    "explore": ("numpy", "scipy", "pandas", "jinja2", "plotly"),
-}
-"""What computes, in each stage: another version of it makes a job out of date."""
 
 
 def make_plan(config: Config) -> Plan:
@@ -95,7 +78,7 @@ def make_plan(config: Config) -> Plan:
                 study=name,
                 name=measurement_name,
                 measurement=_dump(measurement),
-                files={file: _digest_file(path) for file, path in measurement.files.items()},
+                files={file: digest_file(path) for file, path in measurement.files.items()},
                 root=config.run.seed,
                 scale=config.run.scale,
                 **more,
@@ -178,7 +161,7 @@ def _overview(config: Config, studies: Mapping[str, StudyFile]) -> dict[str, Any
     return {
         "page": _digest_page("iclbench.overview"),
         "libraries": {
-            library: _version(library) for library in sorted(set().union(*LIBRARIES.values()))
+            library: version_of(library) for library in sorted(set().union(*LIBRARIES.values()))
         },
         "run": config.run.model_dump(mode="json"),
         "scale": config.scale.model_dump(
@@ -310,7 +293,7 @@ def _plan_of(stage: str, modules: Iterable[str], **settings: Any) -> str:
     content = {
         "settings": settings,
         "code": digest_code([f"iclbench.stages.{stage}", *modules]),
-        "versions": {library: _version(library) for library in LIBRARIES[stage]},
+        "versions": {library: version_of(library) for library in LIBRARIES[stage]},
     }
     return canonical(content)
 
@@ -319,16 +302,3 @@ def _digest_page(package: str) -> str:
     """Return the digest of a package's page, as yet without what it shows."""
     page = resources.files(package).joinpath("page.html.j2")
     return digest(page.read_text(encoding="utf-8"))
-
-
-def _digest_file(path: Path) -> str | None:
-    if not path.is_file():
-        return None
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@cache
-def _version(library: str) -> str:
-    """Return the version of a library; its builds, for a CPU or a GPU, count as one."""
-    return version(library).partition("+")[0]

@@ -26,23 +26,18 @@ INSTALL = (
 )
 try:
     from iclbench.config.faults import ConfigError, nearest
-    from iclbench.config.memory import needed
-    from iclbench.config.reading import read_config
-    from iclbench.digests import remembering
-    from iclbench.planning import make_plan
+    from iclbench.planned import planned
     from iclbench.warm import start
 except ModuleNotFoundError as error:
     raise WorkflowError(f"{error}; {INSTALL}")
 
 try:
-    SETTINGS = read_config(config, Path("config"))
-    with remembering(Path(".snakemake/iclbench/sources.json")):
-        PLAN = make_plan(SETTINGS)
-    NEEDED = needed(SETTINGS)
-except ConfigError as error:
-    raise WorkflowError(str(error))
+    RUN = planned(config, Path("config"), Path(".snakemake/iclbench"))
 except ModuleNotFoundError as error:
     raise WorkflowError(f"{error}; {INSTALL}")
+except ConfigError as error:
+    raise WorkflowError(str(error))
+PLAN = RUN.plan
 # Where results are on a volume that machines share and not here, plans are there too.
 STORAGE = workflow.storage_settings
 VOLUME = (
@@ -54,7 +49,7 @@ atexit.register(lambda: TAKE_BACK() if workflow.dryrun else None)
 STARTED = time.time_ns()
 
 # In the environment, and so no part of what determines a result.
-JOBS_SEE += f"export ICLBENCH_CHECKPOINT_EVERY='{SETTINGS.run.checkpoint_every}'; "
+JOBS_SEE += f"export ICLBENCH_CHECKPOINT_EVERY='{RUN.checkpoint_every}'; "
 shell.prefix(JOBS_SEE)
 
 
@@ -120,7 +115,7 @@ def plan_of(job):
 
 
 def memory_of(job):
-    return lambda wildcards: max(2000, NEEDED[named(job, wildcards)].megabytes)
+    return lambda wildcards: max(2000, RUN.megabytes[named(job, wildcards)])
 
 
 def models_of(wildcards):
