@@ -32,8 +32,6 @@ for kind, names in PLAN.figures_of_kinds.items():
         resources:
             mem_mb=2000,
             runtime=10,
-        params:
-            labels=labels_of,
         shell:
             "python -m iclbench draw {input.plan} --figure {output.pdf} --rows {input.rows}"
             " --usage results/benchmarks/draw/{wildcards.figure}.tsv 2> {log}"
