@@ -23,7 +23,7 @@ FLOORS = [
     {"models", "solvers", "measures"},
     {"training"},
     {"studies", "claims", "plotting", "config", "explorer", "overview"},
-    {"plan", "planning", "planned", "stages", "commands"},
+    {"plan", "planning", "outlook", "stages", "commands"},
     {"warm", "__main__"},
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

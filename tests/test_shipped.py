@@ -1,5 +1,6 @@
 """What is shipped is valid, and every method keeps its promises on every task it may meet."""
 
+import json
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from iclbench.capabilities import why_not
 from iclbench.config.reading import read_config
 from iclbench.config.schema import schemas
 from iclbench.method import Method
+from iclbench.plan import Plan
 from iclbench.planning import make_plan
 from iclbench.streams import stream
 
@@ -41,6 +43,8 @@ def test_every_file_is_valid_at_every_scale(scale):
     plan = make_plan(read_config(run | {"scale": scale}, ROOT / "config"))
     assert plan.tasks
     assert plan.figures
+    assert plan.examined
+    assert Plan.of_json(json.loads(json.dumps(plan.as_json()))) == plan
 
 
 @pytest.mark.parametrize("name", sorted(schemas()))

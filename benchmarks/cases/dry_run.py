@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,12 @@ def comparisons(options: Options) -> Iterator[Comparison]:
     with TemporaryDirectory() as folder:
         tree = copied(Path(folder, "ours"))
         yield _compared("nothing made", tree, Path(folder, "bare"), settings)
+        yield Comparison(
+            series="nothing made, no plan kept",
+            size="",
+            ours=timed(partial(first_look, tree, *settings)),
+            warm_up=(),
+        )
     if options.tree is not None:
         with TemporaryDirectory() as folder:
             bare = Path(folder, "bare")
@@ -50,6 +57,12 @@ def _compared(
     )
 
 
+def first_look(tree: Path, *settings: str) -> str:
+    """Return what a dry run prints that has to make the plan, and to digest all sources."""
+    shutil.rmtree(tree / ".snakemake/iclbench", ignore_errors=True)
+    return snakemake(tree, "-n", *settings)
+
+
 def due(printed: str) -> int:
     """Return how many jobs a dry run says are to be done."""
     return len(bare_snakefile.jobs(printed))
@@ -57,8 +70,8 @@ def due(printed: str) -> int:
 
 CASE = Case(
     name="dry_run",
-    summary="snakemake -n of this project, which says what is to be done (aim: at most 1.5 times "
-    "what the bare one takes)",
+    summary="snakemake -n of this project, which says what is to be done, where the plan is kept "
+    "from the last start (aim: at most 1.5 times what the bare one takes), and where it is not",
     reference="a bare Snakefile with as many rules, jobs, files and edges between them, whose "
     "commands only touch their outputs",
     comparisons=comparisons,

@@ -26,7 +26,11 @@ def comparisons(options: Options) -> Iterator[Comparison]:
         aims=(AIM,),
         warm_up=(),
     )
-    parts = {"settings": "iclbench.config.reading", "plan": "iclbench.planning"}
+    parts = {
+        "plan, kept": "iclbench.outlook",
+        "settings": "iclbench.config.reading",
+        "plan": "iclbench.planning",
+    }
     parts |= {f"stage {stage}": modules[0] for stage, modules in LOADED.items()}
     for series, module in list(parts.items())[: 1 if options.small else None]:
         yield Comparison(

@@ -1,8 +1,8 @@
-"""Torch, pandas and pydantic, loaded when they are first used.
+"""Torch and pandas, loaded when they are first used.
 
 Settings are validated before any job starts, and settings live beside the mathematics that they
 parametrise. Importing torch costs a second or more, pandas a third of one; reading a YAML file must
-not pay that. Where no setting has changed none is validated, and pydantic is not needed either.
+not pay that.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pydantic
     import torch
 else:
 
@@ -29,6 +28,6 @@ else:
             setattr(self, name, value)
             return value
 
-    torch, pd, pydantic = _Lazy("torch"), _Lazy("pandas"), _Lazy("pydantic")
+    torch, pd = _Lazy("torch"), _Lazy("pandas")
 
-__all__ = ["pd", "pydantic", "torch"]
+__all__ = ["pd", "torch"]

@@ -372,12 +372,12 @@ def test_synthetic_rows_hold_every_family():
     assert set(METHODS.values()) == set(FAMILIES)
 
 
-@pytest.mark.parametrize("kind", DRAWN)
+@pytest.mark.parametrize("kind", [*DRAWN, "figure"])
 def test_every_figure_has_a_caption_that_can_be_set(kind):
     caption = (Path(__file__).parents[2] / f"workflow/report/{kind}.rst").read_text(
         encoding="utf-8"
     )
-    job = SimpleNamespace(params=SimpleNamespace(labels={"task": "haar"}))
+    job = SimpleNamespace(rule=f"draw_{kind}", wildcards=SimpleNamespace(figure=f"{kind}_haar"))
     text = Environment(undefined=StrictUndefined).from_string(caption).render(snakemake=job)
     assert publish_parts(text, writer="html", settings_overrides={"halt_level": 2})["body"]
 

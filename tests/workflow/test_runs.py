@@ -221,5 +221,6 @@ def test_a_result_that_is_not_of_this_run_is_refused_by_name(finished):
     process = finished.start("-n", "results/models/haar/agmented.safetensors")
     output, _ = process.communicate()
     assert process.returncode != 0
-    assert "train/haar/agmented is no job of the run that config.yaml describes" in output
-    assert "did you mean 'train/haar/augmented'?" in output
+    assert (
+        "train/haar/agmented is no job of this run; did you mean 'train/haar/augmented'?" in output
+    )

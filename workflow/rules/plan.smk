@@ -1,5 +1,5 @@
-# The plan of the run: settings are read and checked here, before any job starts, and everything that
-# determines a job's result is written to its plan, which the job then reads as its input.
+# The plan of the run: settings are read and checked here, before any job starts, where anything has
+# changed since the last start, and everything that determines a job's result is written to its plan, which the job then reads as its input.
 
 import atexit
 import shlex
@@ -26,13 +26,13 @@ INSTALL = (
 )
 try:
     from iclbench.config.faults import ConfigError, nearest
-    from iclbench.planned import planned
+    from iclbench.outlook import look
     from iclbench.warm import start
 except ModuleNotFoundError as error:
     raise WorkflowError(f"{error}; {INSTALL}")
 
 try:
-    RUN = planned(config, Path("config"), Path(".snakemake/iclbench"))
+    RUN = look(config, Path("config"), Path(".snakemake/iclbench"))
 except ModuleNotFoundError as error:
     raise WorkflowError(f"{error}; {INSTALL}")
 except ConfigError as error:
@@ -98,24 +98,24 @@ def grouped(name):
     return lambda wildcards: None if workflow.local_exec else name
 
 
-def named(job, wildcards):
-    """Return the name of a job of this run, ``stage/name``."""
+def job_of_run(job, wildcards):
+    """Return the name of a job, ``stage/name``, if this run has it."""
     name = job.format(**wildcards)
     if name not in PLAN.texts:
         stage = name.split("/")[0] + "/"
-        known = [each for each in PLAN.texts if each.startswith(stage)]
-        raise WorkflowError(
-            f"{name} is no job of the run that config.yaml describes; {nearest(name, known)}"
-        )
+        hint = nearest(name, [each for each in PLAN.texts if each.startswith(stage)])
+        if not hint.startswith("did you mean"):
+            hint = "`python -m iclbench studies` and `tasks` list what there is"
+        raise WorkflowError(f"{name} is no job of this run; {hint}")
     return name
 
 
 def plan_of(job):
-    return lambda wildcards: f"results/plan/{PLAN.file(named(job, wildcards))}"
+    return lambda wildcards: f"results/plan/{PLAN.file(job_of_run(job, wildcards))}"
 
 
 def memory_of(job):
-    return lambda wildcards: max(2000, RUN.megabytes[named(job, wildcards)])
+    return lambda wildcards: max(2000, RUN.megabytes[job_of_run(job, wildcards)])
 
 
 def models_of(wildcards):

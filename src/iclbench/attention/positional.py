@@ -34,5 +34,5 @@ def attend_with_positions(
         scale: The factor of both inner products.
     """
     tokens = Linear(kind="linear", scale=scale).scores(query, key)
-    positions = Softmax(kind="softmax", scale=scale).weights(position_query, position_key, 0)
+    positions = Softmax(kind="softmax", scale=scale).weights(position_query, position_key, mask=0)
     return (tokens * positions) @ value

@@ -63,7 +63,7 @@ class Weighted(Attention):
     ) -> Float[torch.Tensor, "*_ queries keys"]:
         """Return a_ts, zero where query t does not see key s by the mask; None: it sees all.
 
-        The mask is a tensor, or a number m: query i sees the keys s <= i + m, counted from 0.
+        The mask is a tensor, or a number m: query t sees the keys s <= t + m, counted from 0.
         """
 
     @override
@@ -74,4 +74,4 @@ class Weighted(Attention):
         value: Float[torch.Tensor, "*batch time value"],
         gates: Float[torch.Tensor, "*batch time gates"] | None,
     ) -> Float[torch.Tensor, "*batch time value"]:
-        return self.weights(query, key, 0) @ value
+        return self.weights(query, key, mask=0) @ value

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from iclbench.lazy import pydantic
+from pydantic import BaseModel, ValidationError
 
 Place = tuple[str | int, ...]
 
@@ -68,9 +68,7 @@ def nearest(name: object, names: Iterable[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"expected one of: {', '.join(known)}"
 
 
-def explain(
-    error: pydantic.ValidationError, model: type[pydantic.BaseModel]
-) -> list[tuple[Place, str]]:
+def explain(error: ValidationError, model: type[BaseModel]) -> list[tuple[Place, str]]:
     """Return each fault of a validation as its key path and a sentence.
 
     The members of a union that all refuse a value count as one fault.
@@ -82,9 +80,7 @@ def explain(
     return [(place, "; or ".join(dict.fromkeys(said))) for place, said in found.items()]
 
 
-def _explain(
-    detail: Any, place: Place, owner: type[pydantic.BaseModel] | None
-) -> tuple[Place, str]:
+def _explain(detail: Any, place: Place, owner: type[BaseModel] | None) -> tuple[Place, str]:
     value = detail["input"]
     field = owner.model_fields.get(str(place[-1])) if owner and place else None
     meaning = f": {field.description}" if field and field.description else ""
@@ -131,19 +127,17 @@ def truths(said: Any, read: Any) -> Iterator[tuple[Place, str]]:
 
 def _named(read: Any, key: str) -> Any:
     """Return what stands under a key of a file in what was read."""
-    if not isinstance(read, pydantic.BaseModel):
+    if not isinstance(read, BaseModel):
         return read[key]
     fields = type(read).model_fields
     name = next((name for name, field in fields.items() if (field.alias or name) == key), key)
     return getattr(read, name)
 
 
-def _locate(
-    model: type[pydantic.BaseModel], location: Place
-) -> tuple[Place, type[pydantic.BaseModel] | None]:
+def _locate(model: type[BaseModel], location: Place) -> tuple[Place, type[BaseModel] | None]:
     """Return a key path without the union tags that pydantic puts in it, and who owns its end."""
     place: list[str | int] = []
-    owner: type[pydantic.BaseModel] | None = None
+    owner: type[BaseModel] | None = None
     candidates = [model]
     is_mapping = False
     for step in location:
@@ -162,14 +156,14 @@ def _locate(
     return tuple(place), owner
 
 
-def _kind(model: type[pydantic.BaseModel]) -> str | None:
+def _kind(model: type[BaseModel]) -> str | None:
     field = model.model_fields.get("kind")
     values = typing.get_args(field.annotation) if field else ()
     return values[0] if len(values) == 1 else None
 
 
-def _models(annotation: Any) -> Iterable[type[pydantic.BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
+def _models(annotation: Any) -> Iterable[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     else:
         for part in typing.get_args(annotation):

@@ -78,9 +78,9 @@ class CausalKernelDescent(Method):
 
         def rows(now: slice) -> tuple[torch.Tensor, torch.Tensor]:
             queries, keys = x[:, now], x[:, : now.stop]
-            L, A = (
-                self.attention.weights(queries, keys, last) for last in (now.start, now.start - 1)
-            )
+            # The last key that the first query of the block sees: its own, or the one before.
+            L = self.attention.weights(queries, keys, mask=now.start)
+            A = self.attention.weights(queries, keys, mask=now.start - 1)
             return L, A
 
         if self.depths == "limit":

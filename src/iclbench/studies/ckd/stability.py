@@ -84,7 +84,7 @@ class Stability(Measurement):
         """Yield the spectra, norms and distances of every attention."""
         x, y = pairs_of(prompts_of(self.dynamics, names, self.seeds, self.length))
         for attention in self.attentions:
-            L, A = attention.weights(x, x, 0), attention.weights(x, x, -1)
+            L, A = attention.weights(x, x, mask=0), attention.weights(x, x, mask=-1)
             limit = depth_limit_of(attention).predict(x, y)[0]
             for suffix, metric, iterate, value in self._quantities(L, A, y, limit):
                 yield make_rows(
