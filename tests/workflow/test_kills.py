@@ -172,4 +172,4 @@ def test_twenty_signals_change_no_byte(finished, tmp_path, record_property):
     one, other = made(tree), made(undisturbed)
     assert one.keys() == other.keys()
     assert [name for name in one if one[name] != other[name]] == []
-    assert tree.due() == set()
+    assert tree.due(*RUN) == set()
