@@ -102,8 +102,9 @@ def job_of_run(job, wildcards):
     """Return the name of a job, ``stage/name``, if this run has it."""
     name = job.format(**wildcards)
     if name not in PLAN.texts:
-        stage = name.split("/")[0] + "/"
-        hint = nearest(name, [each for each in PLAN.texts if each.startswith(stage)])
+        stage = Path(name).parts[0]
+        jobs = [each for each in PLAN.texts if Path(each).parts[0] == stage]
+        hint = nearest(name, jobs)
         if not hint.startswith("did you mean"):
             hint = "`python -m iclbench studies` and `tasks` list what there is"
         raise WorkflowError(f"{name} is no job of this run; {hint}")
