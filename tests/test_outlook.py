@@ -21,18 +21,6 @@ STUDY = {
     "models": ["augmented"],
     "measurements": {"words": {"kind": "icar_text", "text": "words.txt"}},
     "figures": {"curves": {"kind": "training"}, "each": {"kind": "context"}},
-    "claims": {
-        "one": {
-            "statement": "Zero is bad.",
-            "place": "here",
-            "provenance": "derived",
-            "evidence": ["linear", "words"],
-            "statistic": {"kind": "value"},
-            "criterion": {"above": 0},
-            "scales": ["smoke"],
-            "figure": "curves",
-        }
-    },
 }
 RUN = {"scale": "smoke", "studies": ["mine"], "strict": True}
 

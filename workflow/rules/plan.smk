@@ -1,5 +1,6 @@
 # The plan of the run: settings are read and checked here, before any job starts, where anything has
-# changed since the last start, and everything that determines a job's result is written to its plan, which the job then reads as its input.
+# changed since the last start. Everything that determines a job's result is written to its plan,
+# which the job then reads as its input.
 
 import atexit
 import shlex
@@ -25,7 +26,7 @@ INSTALL = (
     "python -m pip install -c constraints.txt -e ."
 )
 try:
-    from iclbench.config.faults import ConfigError, nearest
+    from iclbench.config.faults import ConfigError, meant
     from iclbench.outlook import look
     from iclbench.warm import start
 except ModuleNotFoundError as error:
@@ -104,9 +105,8 @@ def job_of_run(job, wildcards):
     if name not in PLAN.texts:
         stage = Path(name).parts[0]
         jobs = [each for each in PLAN.texts if Path(each).parts[0] == stage]
-        hint = nearest(name, jobs)
-        if not hint.startswith("did you mean"):
-            hint = "`python -m iclbench studies` and `tasks` list what there is"
+        listed = "`python -m iclbench studies` and `tasks` list what there is"
+        hint = meant(name, jobs) or listed
         raise WorkflowError(f"{name} is no job of this run; {hint}")
     return name
 

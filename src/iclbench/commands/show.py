@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from iclbench.commands.run import SETTINGS, read_run
-from iclbench.config.faults import Place, nearest
+from iclbench.config.faults import Place, meant
 from iclbench.config.layers import Layer, Layers
 from iclbench.config.reading import read_yaml
 from iclbench.config.run import Config
@@ -60,15 +60,11 @@ def _found(config: Config, name: str, scale: str | None) -> tuple[Settings, Laye
         return claims[name]
     known = [*(each for files in rooms.values() for each in files), "run", *claims]
     known += [each for variants in config.variants.values() for each in variants]
+    hint = meant(name, known) or "nothing has a name like it"
     raise JobError(
-        f"{name!r} is no task, model, solver, study, variant or claim; {_hint(name, known)}; "
+        f"{name!r} is no task, model, solver, study, variant or claim; {hint}; "
         "`python -m iclbench tasks`, models, methods, studies and claims list them"
     )
-
-
-def _hint(name: str, known: list[str]) -> str:
-    hint = nearest(name, known)
-    return hint if hint.startswith("did you mean") else "nothing has a name like it"
 
 
 def _lines(value: Any, layers: Layers, place: Place, depth: int) -> Iterator[tuple[str, str]]:

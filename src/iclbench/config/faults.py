@@ -61,11 +61,16 @@ def shown(value: object) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
+def meant(name: object, names: Iterable[str]) -> str | None:
+    """Return the question "did you mean …?", None where nothing is near."""
+    close = difflib.get_close_matches(str(name), sorted(names), n=1)
+    return f"did you mean {close[0]!r}?" if close else None
+
+
 def nearest(name: object, names: Iterable[str]) -> str:
     """Return the question "did you mean …?" or, where nothing is near, the list of names."""
     known = sorted(names)
-    close = difflib.get_close_matches(str(name), known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"expected one of: {', '.join(known)}"
+    return meant(name, known) or f"expected one of: {', '.join(known)}"
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> list[tuple[Place, str]]:
