@@ -46,9 +46,11 @@ class Stepper:
         """Take one step on a batch of every seed; return the last layer's error of every seed."""
         ensemble = self.ensemble
         self.optimizer.zero_grad()
-        predictions = ensemble.predictions(ensemble.state(), inputs, outputs)
-        truth = outputs[:, None, :, -predictions.shape[3] :]
-        errors = (predictions - truth).square().mean((2, 3, 4))
+        mixed = ensemble.plan.precision == "bf16-mixed"
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            predictions = ensemble.predictions(ensemble.state(), inputs, outputs)
+            truth = outputs[:, None, :, -predictions.shape[3] :]
+            errors = (predictions - truth).square().mean((2, 3, 4))
         errors.sum().backward()
         ensemble.on_before_optimizer_step(self.optimizer)
         self.optimizer.step()

@@ -15,7 +15,7 @@ TRIES = 8
 
 
 @cache
-def product_rate(dtype: Literal["float32", "float64"], threads: int = 1) -> float:
+def product_rate(dtype: Literal["float32", "float64", "bfloat16"], threads: int = 1) -> float:
     """Return the operations (additions, multiplications) a second in a product of large matrices.
 
     The best of several, as of a floor; torch must have as many threads as are named.

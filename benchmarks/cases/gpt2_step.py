@@ -6,17 +6,20 @@ from collections.abc import Iterator
 from functools import partial
 from importlib.util import find_spec
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 from benchmarks.agreement import largest_difference
 from benchmarks.case import Aim, Case, Comparison, LeftOutError, Options, Run
 from benchmarks.ensemble import Stepper, built
+from benchmarks.environment import multiplies_bfloat16
 from benchmarks.floors import product_rate
 from iclbench.lazy import torch
 from iclbench.models.gpt2 import GPT2
 from iclbench.streams import stream
 from iclbench.tasks.regression.linear import LinearRegression
 from iclbench.training.settings import Training
+
+Precision = Literal["float32", "bf16-mixed"]
 
 NAMES = ("benchmarks", "gpt2_step")
 MODEL = GPT2(kind="gpt2", layers=3, width=64, heads=2)
@@ -27,7 +30,11 @@ RATE = 1e-3
 AIM = Aim("ratio", 2)
 CHECKED = 20
 """Steps whose losses both sides are compared by; later rounding grows tenfold in some ten steps."""
-TOLERANCE = 1e-4
+PRODUCTS: dict[Precision, Literal["float32", "bfloat16"]] = {
+    "float32": "float32",
+    "bf16-mixed": "bfloat16",
+}
+TOLERANCE: dict[Precision, float] = {"float32": 1e-4, "bf16-mixed": 1e-2}
 
 
 def prompts(batch: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -39,9 +46,9 @@ def prompts(batch: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(drawn.inputs).float(), torch.from_numpy(drawn.outputs).float()
 
 
-def ours(steps: int, batch: int, seed: int) -> Run:
+def ours(precision: Precision, steps: int, batch: int, seed: int) -> Run:
     """Train our network by Adam."""
-    training = Training(steps=steps, batch=batch, learning_rate=RATE)
+    training = Training(steps=steps, batch=batch, learning_rate=RATE, precision=precision)
     stepper = Stepper(built(MODEL, DIM, 1, PAIRS, training, NAMES, [seed]))
     inputs, outputs = (part[None] for part in prompts(batch, seed))
     curve = []
@@ -90,21 +97,25 @@ def comparisons(options: Options) -> Iterator[Comparison]:
         )
     batch = 4 if options.small else BATCH
     exact, default = {"activation_function": "gelu"}, {}
-    for series, changes, steps in (
-        ("same function", exact, 3 if options.small else 200),
-        ("transformers' defaults", default, 3 if options.small else 20),
-    ):
-        yield Comparison(
-            series=series,
-            size=f"{steps} steps of {batch}",
-            ours=partial(ours, steps, batch),
-            reference=partial(theirs, changes, steps, batch),
-            floor=steps * operations(batch) / product_rate("float32"),
-            aims=(AIM,),
-            difference=largest_difference if changes else None,
-            tolerance=TOLERANCE if changes else None,
-            warm_up=(),
-        )
+    precisions: list[Precision] = ["float32"]
+    if multiplies_bfloat16():
+        precisions.append("bf16-mixed")
+    for precision in precisions:
+        for series, changes, steps in (
+            ("same function", exact, 3 if options.small else 200),
+            ("transformers' defaults", default, 3 if options.small else 20),
+        ):
+            yield Comparison(
+                series=series if precision == "float32" else f"{series}, ours in {precision}",
+                size=f"{steps} steps of {batch}",
+                ours=partial(ours, precision, steps, batch),
+                reference=partial(theirs, changes, steps, batch),
+                floor=steps * operations(batch) / product_rate(PRODUCTS[precision]),
+                aims=(AIM,),
+                difference=largest_difference if changes else None,
+                tolerance=TOLERANCE[precision] if changes else None,
+                warm_up=(),
+            )
 
 
 def operations(batch: int) -> float:
@@ -122,9 +133,10 @@ def operations(batch: int) -> float:
 CASE = Case(
     name="gpt2_step",
     summary=f"training a GPT-2 ({MODEL.width} wide, {MODEL.layers} layers, {MODEL.heads} heads, "
-    f"d = {DIM}, {PAIRS} pairs) by Adam, the drawing of data aside, float32",
+    f"d = {DIM}, {PAIRS} pairs) by Adam, the drawing of data aside",
     reference="the same architecture on transformers' GPT2Model, as in the public code of Garg et "
-    "al. 2022 (arXiv 2208.01066) and Fu et al. 2024, from the same weights on the same batch",
+    "al. 2022 (arXiv 2208.01066) and Fu et al. 2024, from the same weights on the same batch, in "
+    "float32",
     comparisons=comparisons,
     repetitions=2,
 )

@@ -212,6 +212,21 @@ def test_weights_are_the_kernel_of_that_name(kind):
     close(attention.weights(query, key, 0), gram.tril())
 
 
+def test_softmax_in_bfloat16_is_that_of_exact_numbers_rounded():
+    attention = Softmax(kind="softmax", scale="inverse_sqrt")
+    rounded = [part.bfloat16().requires_grad_() for part in case(attention, 2, 3, 20)[:3]]
+    exact = [part.detach().double().requires_grad_() for part in rounded]
+    found, wanted = attention.attend(*rounded), attention.attend(*exact)
+    assert found.dtype == torch.bfloat16
+    close(found.double(), wanted, 0.02)
+    for one, other in zip(
+        torch.autograd.grad(found.square().sum(), rounded),
+        torch.autograd.grad(wanted.square().sum(), exact),
+        strict=True,
+    ):
+        close(one.double(), other, 0.05)
+
+
 def test_softmax_weights_sum_to_one():
     attention = Softmax(kind="softmax", scale=30.0)
     query, key, _, _ = case(attention, 2, 8)

@@ -156,9 +156,12 @@ def test_a_bare_loop_trains_to_the_same_weights(tmp_path):
 
 def test_transformers_network_is_ours():
     pytest.importorskip("transformers")
-    ours = gpt2_step.ours(2, 2, 0)
+    ours = gpt2_step.ours("float32", 2, 2, 0)
     theirs = gpt2_step.theirs({"activation_function": "gelu"}, 2, 2, 0)
     np.testing.assert_allclose(ours.result, theirs.result, rtol=1e-5)
+    mixed = gpt2_step.ours("bf16-mixed", 2, 2, 0)
+    np.testing.assert_allclose(mixed.result, theirs.result, rtol=1e-2)
+    assert mixed.result != ours.result
 
 
 def test_the_clock_runs_from_the_first_look_to_the_last():

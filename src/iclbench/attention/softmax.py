@@ -15,7 +15,8 @@ from iclbench.lazy import torch
 class Softmax(Weighted):
     """a_ts = exp(z_ts) / sum_{r <= t} exp(z_tr), z_ts = scale <q_t, k_s>.
 
-    ``attend`` calls torch's fused kernel.
+    ``attend`` calls torch's fused kernel; not for bfloat16 on a CPU, where its gradient takes four
+    times as long as the products that it consists of.
     """
 
     kind: Literal["softmax"] = Field(description="weights exp(z), normalised over the keys seen")
@@ -27,11 +28,13 @@ class Softmax(Weighted):
         key: Float[torch.Tensor, "*#batch keys key"],
         mask: Bool[torch.Tensor, "*#batch #queries keys"] | int | None,
     ) -> Float[torch.Tensor, "*_ queries keys"]:
-        # A row that sees nothing is uniform here and zero below: no NaN, forward or backward.
         scores = self.scores(query, key)
-        weights = shown(scores, mask, torch.finfo(scores.dtype).min).softmax(-1)
         if mask is None:
-            return weights
+            return scores.softmax(-1)
+        if isinstance(mask, int) and mask >= 0:  # each query sees a key
+            return shown(scores, mask, -torch.inf).softmax(-1)
+        # A row that sees nothing is uniform here and zero below: no NaN, forward or backward.
+        weights = shown(scores, mask, torch.finfo(scores.dtype).min).softmax(-1)
         return weights.tril(mask) if isinstance(mask, int) else weights * mask
 
     @override
@@ -42,6 +45,8 @@ class Softmax(Weighted):
         value: Float[torch.Tensor, "*batch time value"],
         gates: Float[torch.Tensor, "*batch time gates"] | None,
     ) -> Float[torch.Tensor, "*batch time value"]:
+        if query.dtype == torch.bfloat16 and query.device.type == "cpu":
+            return super()._attend(query, key, value, gates)
         # With more dimensions than one of prompts and one of heads the kernel is not fused.
         q, k, v = (part.flatten(0, -4) if part.ndim > 4 else part for part in (query, key, value))
         attended = torch.nn.functional.scaled_dot_product_attention(
