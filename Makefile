@@ -4,7 +4,7 @@
 # make lint   format, lint and types, of Python and of the workflow
 # make cluster  the profiles for Slurm and Kubernetes, tried
 # make docs   the documentation as a site: docs/_build/site/index.html
-# make bench  our code beside plain references, in ten minutes on an idle machine
+# make bench  our code beside plain references, in twenty minutes on an idle machine
 # make clean  remove everything that runs generate
 
 PYTHON ?= python3

@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-
-from iclbench.lazy import torch
 
 ROOT = Path(__file__).parent.parent
 LIBRARIES = ("torch", "numpy", "pytorch-lightning", "snakemake", "transformers")
@@ -29,18 +26,6 @@ def environment() -> dict[str, Any]:
         "commit": _git("rev-parse", "HEAD"),
         "changed": bool(_git("status", "--porcelain", "--", "src", "benchmarks")),
     }
-
-
-def multiplies_bfloat16() -> bool:
-    """Return whether the processor has instructions for products of bfloat16, and they run.
-
-    Some virtual machines announce them and do not have them, which ends the process that tries.
-    """
-    found = torch.cpu.get_capabilities()
-    if not any(found.get(name) for name in ("avx512_bf16", "amx_bf16")):
-        return False
-    tried = "import torch; x = torch.ones(64, 64, dtype=torch.bfloat16); x @ x"
-    return subprocess.run([sys.executable, "-c", tried], capture_output=True).returncode == 0
 
 
 def _processor() -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from functools import cache
 from time import perf_counter
 from typing import Literal
@@ -29,6 +31,20 @@ def product_rate(dtype: Literal["float32", "float64", "bfloat16"], threads: int 
         torch.mm(left, left, out=found)
         seconds.append(perf_counter() - began)
     return 2 * SIDE**3 / min(seconds)
+
+
+@cache
+def multiplies_bfloat16() -> bool:
+    """Return whether the processor has instructions for products of bfloat16, and they run.
+
+    Some virtual machines announce them and do not have them, which ends the process that tries.
+    """
+    found = torch.cpu.get_capabilities()
+    if not any(found.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16")):
+        return False
+    tried = "import torch; x = torch.ones(64, 64, dtype=torch.bfloat16); x @ x"
+    command = [sys.executable, "-c", tried]
+    return subprocess.run(command, capture_output=True, timeout=120).returncode == 0
 
 
 @cache

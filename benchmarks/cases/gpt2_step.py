@@ -11,8 +11,7 @@ from typing import Any, Literal
 from benchmarks.agreement import largest_difference
 from benchmarks.case import Aim, Case, Comparison, LeftOutError, Options, Run
 from benchmarks.ensemble import Stepper, built
-from benchmarks.environment import multiplies_bfloat16
-from benchmarks.floors import product_rate
+from benchmarks.floors import multiplies_bfloat16, product_rate
 from iclbench.lazy import torch
 from iclbench.models.gpt2 import GPT2
 from iclbench.streams import stream
@@ -30,11 +29,12 @@ RATE = 1e-3
 AIM = Aim("ratio", 2)
 CHECKED = 20
 """Steps whose losses both sides are compared by; later rounding grows tenfold in some ten steps."""
+TOLERANCE: dict[Precision, float] = {"float32": 1e-4, "bf16-mixed": 1e-3}
 PRODUCTS: dict[Precision, Literal["float32", "bfloat16"]] = {
     "float32": "float32",
     "bf16-mixed": "bfloat16",
 }
-TOLERANCE: dict[Precision, float] = {"float32": 1e-4, "bf16-mixed": 1e-2}
+"""The numbers that products are of."""
 
 
 def prompts(batch: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -15,8 +15,8 @@ from iclbench.lazy import torch
 class Softmax(Weighted):
     """a_ts = exp(z_ts) / sum_{r <= t} exp(z_tr), z_ts = scale <q_t, k_s>.
 
-    ``attend`` calls torch's fused kernel; not for bfloat16 on a CPU, where its gradient takes four
-    times as long as the products that it consists of.
+    ``attend`` calls torch's fused kernel. For bfloat16 on a CPU it multiplies instead, which rounds
+    scores to bfloat16 and takes memory in T^2.
     """
 
     kind: Literal["softmax"] = Field(description="weights exp(z), normalised over the keys seen")
@@ -31,7 +31,8 @@ class Softmax(Weighted):
         scores = self.scores(query, key)
         if mask is None:
             return scores.softmax(-1)
-        if isinstance(mask, int) and mask >= 0:  # each query sees a key
+        if isinstance(mask, int) and mask >= 0:
+            # Each query sees a key, and the weight of what is hidden is zero exactly.
             return shown(scores, mask, -torch.inf).softmax(-1)
         # A row that sees nothing is uniform here and zero below: no NaN, forward or backward.
         weights = shown(scores, mask, torch.finfo(scores.dtype).min).softmax(-1)
@@ -45,6 +46,7 @@ class Softmax(Weighted):
         value: Float[torch.Tensor, "*batch time value"],
         gates: Float[torch.Tensor, "*batch time gates"] | None,
     ) -> Float[torch.Tensor, "*batch time value"]:
+        # There the fused kernel's gradient takes four times as long as that of these products.
         if query.dtype == torch.bfloat16 and query.device.type == "cpu":
             return super()._attend(query, key, value, gates)
         # With more dimensions than one of prompts and one of heads the kernel is not fused.
