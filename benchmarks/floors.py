@@ -33,7 +33,6 @@ def product_rate(dtype: Literal["float32", "float64", "bfloat16"], threads: int 
     return 2 * SIDE**3 / min(seconds)
 
 
-@cache
 def multiplies_bfloat16() -> bool:
     """Return whether the processor has instructions for products of bfloat16, and they run.
 

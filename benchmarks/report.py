@@ -12,7 +12,7 @@ from benchmarks.case import Case
 
 WIDTHS = {
     "case": 22,
-    "series": 27,
+    "series": 28,
     "size": 26,
     "ours": 9,
     "reference": 9,

@@ -159,9 +159,12 @@ def test_transformers_network_is_ours():
     ours = gpt2_step.ours("float32", 2, 2, 0)
     theirs = gpt2_step.theirs({"activation_function": "gelu"}, 2, 2, 0)
     np.testing.assert_allclose(ours.result, theirs.result, rtol=1e-5)
-    mixed = gpt2_step.ours("bf16-mixed", 2, 2, 0)
-    np.testing.assert_allclose(mixed.result, theirs.result, rtol=1e-2)
-    assert mixed.result != ours.result
+
+
+def test_a_step_in_mixed_precision_is_that_of_exact_numbers_rounded():
+    exact, mixed = (gpt2_step.ours(each, 4, 2, 0).result for each in ("float32", "bf16-mixed"))
+    assert mixed != exact
+    np.testing.assert_allclose(mixed, exact, rtol=gpt2_step.TOLERANCE["bf16-mixed"])
 
 
 def test_the_clock_runs_from_the_first_look_to_the_last():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from iclbench.claims.numbers import number
+from iclbench.config.faults import meant
 from iclbench.settings import Settings
 
 TEXTS = ("study", "task", "method", "family", "metric", "reference")
@@ -26,8 +26,7 @@ def _check_filters(filters: dict[str, Any]) -> dict[str, Any]:
     columns = [*TEXTS, *NUMBERS]
     for column, wanted in filters.items():
         if column not in columns:
-            close = difflib.get_close_matches(column, columns, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"expected some of: {_and(columns)}"
+            hint = meant(column, columns) or f"expected some of: {_and(columns)}"
             raise ValueError(f"{column!r} is no column that tells rows apart; {hint}")
         if isinstance(wanted, dict):
             _check_range(column, wanted)
