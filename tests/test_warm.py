@@ -105,6 +105,17 @@ def alive(pid):
     return status.exists() and "State:\tZ" not in status.read_text()
 
 
+def asleep(pid):
+    return "State:\tS" in Path(f"/proc/{pid}/status").read_text()
+
+
+def signals(pid, mask):
+    """The signals in a mask of a process, as proc(5) names it."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    bits = int(status.partition(f"{mask}:")[2].split()[0], 16)
+    return {number for number in signal.valid_signals() if bits >> (number - 1) & 1}
+
+
 DRAW = ("draw", "endless.json", "--figure", "figure.pdf", "--rows", "rows.parquet")
 
 
@@ -154,6 +165,8 @@ def test_signals_reach_the_work(asking, run, begun, number):
     process = asking(*DRAW)
     (work,) = until(lambda: children(nursery_of(run)))
     begun()
+    # Just before a read that never ends, a signal would be noted, and handled only after the read.
+    until(lambda: asleep(work))
     process.send_signal(number)
     _, messages = process.communicate(timeout=60)
     assert not alive(work)
@@ -184,9 +197,7 @@ def test_a_signal_is_not_lost_while_libraries_load(asking, run, begun):
 
 def is_handled(pid, number):
     """Whether a process has set a handler of its own, as it does once it has asked."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    caught = int(status.partition("SigCgt:")[2].split()[0], 16)
-    return bool(caught & (1 << (signal.SIGTERM - 1))) and bool(caught & (1 << (number - 1)))
+    return {number, signal.SIGTERM} <= signals(pid, "SigCgt")
 
 
 def test_jobs_end_with_a_nursery_that_is_killed(asking, run, begun):
@@ -199,6 +210,20 @@ def test_jobs_end_with_a_nursery_that_is_killed(asking, run, begun):
     assert process.returncode == 1
     assert "run again" in messages
     until(lambda: not alive(work))
+
+
+def test_a_nursery_that_ends_before_it_reads_a_signal_is_told(asking, run, begun):
+    process = asking(*DRAW)
+    nursery = until(lambda: nursery_of(run))
+    until(lambda: children(nursery))
+    begun()
+    os.kill(nursery, signal.SIGSTOP)
+    process.send_signal(signal.SIGTERM)
+    until(lambda: not signals(process.pid, "ShdPnd") and asleep(process.pid))
+    os.kill(nursery, signal.SIGKILL)
+    _, messages = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert messages == "the process that forks this run's jobs has ended; run again\n"
 
 
 def test_many_jobs_at_once_end_each_as_its_own(asking, tmp_path):

@@ -20,6 +20,7 @@ import gc
 import json
 import multiprocessing
 import os
+import select
 import selectors
 import shutil
 import signal
@@ -128,14 +129,29 @@ def ask(arguments: Sequence[str]) -> int | None:
             file.write(json.dumps(job).encode())
             file.flush()
             socket.send_fds(nursery, [arguments[0].encode()], [0, 1, 2, file.fileno()])
-        for number in _FORWARDED:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, lambda number, _: nursery.sendall(bytes([number])))
-        status = nursery.recv(8)
+        status = _await(nursery)
     if not status:
         sys.stderr.write("the process that forks this run's jobs has ended; run again\n")
         return 1
     return int(status)
+
+
+def _await(nursery: socket.socket) -> bytes:
+    """Wait for the status, none where the nursery ends; send it each signal's number meanwhile."""
+    nursery.setblocking(False)
+    # The interpreter's own handler writes the number. One of ours would run only after the wait
+    # if the signal came just before it.
+    signal.set_wakeup_fd(nursery.fileno())
+    for number in _FORWARDED:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+    try:
+        select.select([nursery], [], [])
+        return nursery.recv(8)
+    except ConnectionError:  # it ended with a number unread
+        return b""
+    finally:
+        signal.set_wakeup_fd(-1)
 
 
 def _serve(listener: socket.socket) -> None:
