@@ -60,7 +60,10 @@ def asking(run, tmp_path):
 
 @pytest.fixture
 def begun(tmp_path):
-    """Wait until the job whose plan is a pipe has begun to read it, which never ends."""
+    """Wait until the job whose plan is a pipe has begun to read it, which never ends.
+
+    Before, a child of the nursery may be a program that a library runs while it is loaded.
+    """
     path = tmp_path / "endless.json"
     os.mkfifo(path)
     opened = []
@@ -91,7 +94,8 @@ def nursery_of(run):
 
 
 def until(condition):
-    for _ in range(2000):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
         found = condition()
         if found:
             return found
@@ -151,9 +155,9 @@ def test_results_are_those_of_a_process_of_its_own(asking, tmp_path):
 
 def test_a_job_ends_with_who_asked_for_it(asking, run, begun):
     process = asking(*DRAW)
-    nursery = until(lambda: nursery_of(run))
-    (work,) = until(lambda: children(nursery))
     begun()
+    nursery = nursery_of(run)
+    (work,) = children(nursery)
     process.kill()
     process.communicate()
     until(lambda: not alive(work))
@@ -163,8 +167,8 @@ def test_a_job_ends_with_who_asked_for_it(asking, run, begun):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_reach_the_work(asking, run, begun, number):
     process = asking(*DRAW)
-    (work,) = until(lambda: children(nursery_of(run)))
     begun()
+    (work,) = children(nursery_of(run))
     # Just before a read that never ends, a signal would be noted, and handled only after the read.
     until(lambda: asleep(work))
     process.send_signal(number)
@@ -178,7 +182,8 @@ def test_signals_reach_the_work(asking, run, begun, number):
 
 def test_a_killed_work_is_told(asking, run, begun):
     process = asking(*DRAW)
-    (work,) = until(lambda: children(nursery_of(run)))
+    begun()
+    (work,) = children(nursery_of(run))
     os.kill(work, signal.SIGKILL)
     process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGKILL
@@ -202,9 +207,9 @@ def is_handled(pid, number):
 
 def test_jobs_end_with_a_nursery_that_is_killed(asking, run, begun):
     process = asking(*DRAW)
-    nursery = until(lambda: nursery_of(run))
-    (work,) = until(lambda: children(nursery))
     begun()
+    nursery = nursery_of(run)
+    (work,) = children(nursery)
     os.kill(nursery, signal.SIGKILL)
     _, messages = process.communicate(timeout=60)
     assert process.returncode == 1
@@ -214,13 +219,14 @@ def test_jobs_end_with_a_nursery_that_is_killed(asking, run, begun):
 
 def test_a_nursery_that_ends_before_it_reads_a_signal_is_told(asking, run, begun):
     process = asking(*DRAW)
-    nursery = until(lambda: nursery_of(run))
-    until(lambda: children(nursery))
     begun()
+    nursery = nursery_of(run)
     os.kill(nursery, signal.SIGSTOP)
-    process.send_signal(signal.SIGTERM)
-    until(lambda: not signals(process.pid, "ShdPnd") and asleep(process.pid))
-    os.kill(nursery, signal.SIGKILL)
+    try:
+        process.send_signal(signal.SIGTERM)
+        until(lambda: not signals(process.pid, "ShdPnd") and asleep(process.pid))
+    finally:
+        os.kill(nursery, signal.SIGKILL)
     _, messages = process.communicate(timeout=60)
     assert process.returncode == 1
     assert messages == "the process that forks this run's jobs has ended; run again\n"
@@ -256,8 +262,9 @@ def test_no_place_for_an_address_is_no_obstacle(monkeypatch, tmp_path):
 
 def test_all_ends_with_the_run(asking, run, begun):
     process = asking(*DRAW)
-    nursery = until(lambda: nursery_of(run))
-    (work,) = until(lambda: children(nursery))
+    begun()
+    nursery = nursery_of(run)
+    (work,) = children(nursery)
     run.kill()
     run.wait()
     _, messages = process.communicate(timeout=60)

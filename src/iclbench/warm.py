@@ -125,11 +125,14 @@ def ask(arguments: Sequence[str]) -> int | None:
             "folder": str(Path.cwd()),
             "environment": dict(os.environ),
         }
-        with tempfile.TemporaryFile() as file:
-            file.write(json.dumps(job).encode())
-            file.flush()
-            socket.send_fds(nursery, [arguments[0].encode()], [0, 1, 2, file.fileno()])
-        status = _await(nursery)
+        try:
+            with tempfile.TemporaryFile() as file:
+                file.write(json.dumps(job).encode())
+                file.flush()
+                socket.send_fds(nursery, [arguments[0].encode()], [0, 1, 2, file.fileno()])
+            status = _await(nursery)
+        except ConnectionError:  # it ended with something unread: the job, or a signal's number
+            status = b""
     if not status:
         sys.stderr.write("the process that forks this run's jobs has ended; run again\n")
         return 1
@@ -139,17 +142,15 @@ def ask(arguments: Sequence[str]) -> int | None:
 def _await(nursery: socket.socket) -> bytes:
     """Wait for the status, none where the nursery ends; send it each signal's number meanwhile."""
     nursery.setblocking(False)
-    # The interpreter's own handler writes the number. One of ours would run only after the wait
-    # if the signal came just before it.
-    signal.set_wakeup_fd(nursery.fileno())
-    for number in _FORWARDED:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, lambda *_: None)
     try:
+        # The interpreter's own handler writes the number. One of ours would run only after the
+        # wait if the signal came just before it.
+        signal.set_wakeup_fd(nursery.fileno())
+        for number in _FORWARDED:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, lambda *_: None)
         select.select([nursery], [], [])
         return nursery.recv(8)
-    except ConnectionError:  # it ended with a number unread
-        return b""
     finally:
         signal.set_wakeup_fd(-1)
 
@@ -256,6 +257,9 @@ def _work(files: Sequence[int], events: selectors.BaseSelector) -> None:
 def _end_with_parent() -> None:
     """Have the kernel kill this process where the nursery ends, however it ends."""
     ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    nursery = multiprocessing.parent_process()
+    if nursery is None or os.getppid() != nursery.pid:  # it had ended before the kernel was told
+        os._exit(1)
 
 
 if __name__ == "__main__":

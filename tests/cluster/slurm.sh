@@ -75,13 +75,13 @@ up() {
         --seed-file="$folder/munge/seed" --force
     slurmctld -i -f "$config"
     slurmd -N "$(hostname -s)" -f "$config"
-    for _ in {1..80}; do
+    for _ in {1..240}; do
         [[ $(sinfo -h -o %T 2>/dev/null) == idle ]] && return
         sleep 0.25
     done
     tail -n 20 "$folder"/*.log >&2
     down
-    fail "the node is not idle after 20 seconds; above is what the daemons say"
+    fail "the node is not idle after a minute; above is what the daemons say"
 }
 
 down() {

@@ -1,5 +1,6 @@
 """A clone may stand in a folder of any name, and a folder holds one run at a time."""
 
+import signal
 import time
 
 import pytest
@@ -29,8 +30,10 @@ def test_the_second_of_two_runs_in_a_folder_says_so_and_harms_nothing(finished, 
     locks = tree.path / ".snakemake/locks"
     while first.poll() is None and not any(locks.glob("*")):
         time.sleep(0.01)
+    first.send_signal(signal.SIGSTOP)  # lest it end before the second comes to the lock
     second = tree.start(*target, "--config", "seed=1")
     said, _ = second.communicate()
+    first.send_signal(signal.SIGCONT)
     assert second.returncode != 0, said
     assert "Directory cannot be locked" in said
     assert "--unlock" in said

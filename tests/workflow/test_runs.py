@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -152,10 +153,7 @@ def test_a_killed_run_resumes_to_the_same_bytes(finished, tmp_path):
     assert "\nstudies: all\n" in text
     config.write_text(text.replace("\nstudies: all\n", "\nstudies: [leaderboard, newton]\n"))
     often = ("--config", "checkpoint_every=5 steps")
-    process = tree.start("--cores", "2", *often)
-    killed = kill_a_training(tree, process)
-    output, _ = process.communicate()
-    assert process.returncode != 0, output
+    killed = kill_a_training(tree, *often)
     tree.snakemake("--cores", "2", *often)
     assert "resumes at step" in (tree.path / f"results/logs/train/{killed}.log").read_text()
     made = {name: path for name, path in tables(tree).items() if "scorecard" not in name}
@@ -185,23 +183,34 @@ def same_models(one, other):
     )
 
 
-def kill_a_training(tree, process):
-    """Kill the first training job that has written a checkpoint; return its name."""
+def kill_a_training(tree, *options):
+    """Run, and kill the first training job that has written a checkpoint; return its name."""
     folder = tree.path / "results/checkpoints"
+    process = tree.start("--cores", "2", *options)
     while process.poll() is None:
-        for checkpoint in folder.rglob("step-*"):
-            name = checkpoint.parent.relative_to(folder).as_posix()
-            for job in Path("/proc").glob("[0-9]*/cmdline"):
-                try:
-                    command = job.read_bytes().decode()
-                    here = (job.parent / "cwd").resolve() == tree.path.resolve()
-                except OSError:
-                    continue
-                if here and f"\0train\0results/plan/train/{name}." in command:
-                    os.kill(int(job.parent.name), signal.SIGKILL)
-                    return name
-        time.sleep(0.005)
+        name = kill_one_with_a_checkpoint(tree, folder)
+        if name is None:
+            time.sleep(0.005)
+            continue
+        output, _ = process.communicate()
+        assert process.returncode != 0, output
+        if any((folder / name).glob("step-*")):
+            return name
+        # It was at its end when it was killed.
+        process = tree.start("--cores", "2", *options)
     pytest.fail("no training was caught in the middle")
+    return None
+
+
+def kill_one_with_a_checkpoint(tree, folder):
+    for path in list(Path("/proc").glob("[0-9]*/cmdline")):
+        with suppress(OSError):  # it has ended
+            _, found, words = path.read_text().partition("\0train\0results/plan/train/")
+            name = words.partition(".")[0]
+            here = (path.parent / "cwd").resolve() == tree.path.resolve()
+            if found and here and any((folder / name).glob("step-*")):
+                os.kill(int(path.parent.name), signal.SIGKILL)
+                return name
     return None
 
 
