@@ -171,6 +171,7 @@ def test_signals_reach_the_work(asking, run, begun, number):
     (work,) = children(nursery_of(run))
     # Just before a read that never ends, a signal would be noted, and handled only after the read.
     until(lambda: asleep(work))
+    until(lambda: is_handled(process.pid, number))
     process.send_signal(number)
     _, messages = process.communicate(timeout=60)
     assert not alive(work)
@@ -189,11 +190,9 @@ def test_a_killed_work_is_told(asking, run, begun):
     assert process.returncode == 128 + signal.SIGKILL
 
 
-def test_a_signal_is_not_lost_while_libraries_load(asking, run, begun):
+def test_a_signal_is_not_lost_while_libraries_load(asking, begun):
     process = asking(*DRAW)
-    nursery = until(lambda: nursery_of(run))
-    # What the job is forked from is still loading.
-    assert not children(nursery)
+    # At once, while what the job is forked from still loads.
     until(lambda: is_handled(process.pid, signal.SIGINT))
     process.send_signal(signal.SIGINT)
     _, messages = process.communicate(timeout=60)
@@ -220,6 +219,7 @@ def test_jobs_end_with_a_nursery_that_is_killed(asking, run, begun):
 def test_a_nursery_that_ends_before_it_reads_a_signal_is_told(asking, run, begun):
     process = asking(*DRAW)
     begun()
+    until(lambda: is_handled(process.pid, signal.SIGTERM))
     nursery = nursery_of(run)
     os.kill(nursery, signal.SIGSTOP)
     try:

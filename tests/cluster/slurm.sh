@@ -75,7 +75,8 @@ up() {
         --seed-file="$folder/munge/seed" --force
     slurmctld -i -f "$config"
     slurmd -N "$(hostname -s)" -f "$config"
-    for _ in {1..240}; do
+    local end=$((SECONDS + 60))
+    while ((SECONDS < end)); do
         [[ $(sinfo -h -o %T 2>/dev/null) == idle ]] && return
         sleep 0.25
     done

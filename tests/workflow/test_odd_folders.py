@@ -28,12 +28,17 @@ def test_the_second_of_two_runs_in_a_folder_says_so_and_harms_nothing(finished, 
     target = (str(model.relative_to(tree.path)), "--cores", "1")
     first = tree.start(*target)
     locks = tree.path / ".snakemake/locks"
-    while first.poll() is None and not any(locks.glob("*")):
+    # The lock of outputs is the last to be written.
+    while first.poll() is None and not any(
+        path.stat().st_size for path in locks.glob("*.output.lock")
+    ):
         time.sleep(0.01)
     first.send_signal(signal.SIGSTOP)  # lest it end before the second comes to the lock
-    second = tree.start(*target, "--config", "seed=1")
-    said, _ = second.communicate()
-    first.send_signal(signal.SIGCONT)
+    try:
+        second = tree.start(*target, "--config", "seed=1")
+        said, _ = second.communicate()
+    finally:
+        first.send_signal(signal.SIGCONT)
     assert second.returncode != 0, said
     assert "Directory cannot be locked" in said
     assert "--unlock" in said
