@@ -8,7 +8,9 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from iclbench.claims.claim import NUMBERS, TEXTS, Claim, Criterion
+from iclbench.claims.claim import Claim
+from iclbench.claims.criterion import Criterion
+from iclbench.claims.filters import NUMBERS, TEXTS
 from iclbench.records.schema import KEY
 
 GOOD = """\

@@ -205,7 +205,8 @@ def kill_a_training(tree, *options):
 def kill_one_with_a_checkpoint(tree, folder):
     for path in list(Path("/proc").glob("[0-9]*/cmdline")):
         with suppress(OSError):  # it has ended
-            _, found, words = path.read_text().partition("\0train\0results/plan/train/")
+            command = path.read_text(errors="replace")
+            _, found, words = command.partition("\0train\0results/plan/train/")
             name = words.partition(".")[0]
             here = (path.parent / "cwd").resolve() == tree.path.resolve()
             if found and here and any((folder / name).glob("step-*")):

@@ -2,97 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+from pydantic import Field, model_validator
 
-from iclbench.claims.numbers import number
-from iclbench.config.faults import meant
+from iclbench.claims.criterion import Criterion
+from iclbench.claims.filters import Filters, describe
 from iclbench.settings import Settings
-
-TEXTS = ("study", "task", "method", "family", "metric", "reference")
-NUMBERS = ("seed", "iterate", "position", "reference_iterate")
-NULLABLE = ("position", "reference", "reference_iterate")
-WITH_LAST = ("iterate", "position", "reference_iterate")
-"""Columns in which ``last`` stands for the largest value that a method has on a task."""
-
-LEVEL = 0.95
-EQUIVALENCE_LEVEL = 0.90
-"""Two one-sided tests at 5 % each reject where the 90 % interval lies inside."""
-
-
-def _check_filters(filters: dict[str, Any]) -> dict[str, Any]:
-    columns = [*TEXTS, *NUMBERS]
-    for column, wanted in filters.items():
-        if column not in columns:
-            hint = meant(column, columns) or f"expected some of: {_and(columns)}"
-            raise ValueError(f"{column!r} is no column that tells rows apart; {hint}")
-        if isinstance(wanted, dict):
-            _check_range(column, wanted)
-        elif isinstance(wanted, list):
-            if not wanted:
-                raise ValueError(f"{column}: an empty list matches nothing; list what is wanted")
-            for value in wanted:
-                _check_value(column, value)
-        elif not (wanted == "last" and column in WITH_LAST):
-            _check_value(column, wanted)
-    return filters
-
-
-def _check_range(column: str, wanted: dict[str, Any]) -> None:
-    if column in TEXTS:
-        raise ValueError(f"{column}: holds names, which have no range; expected a name or a list")
-    if not wanted or not wanted.keys() <= {"from", "to"}:
-        raise ValueError(f"{column}: {wanted}: expected {{from: a, to: b}}, one of which may lack")
-    for end in wanted.values():
-        _check_value(column, end)
-    ends = list(wanted.values())
-    if None in ends or (len(ends) == 2 and wanted["from"] > wanted["to"]):
-        raise ValueError(f"{column}: {wanted}: expected from ≤ to, both whole numbers")
-
-
-def _check_value(column: str, value: Any) -> None:
-    if value is None and column in NULLABLE:
-        return
-    if column in TEXTS and not isinstance(value, str):
-        raise ValueError(f"{column}: {value!r}: expected a name, in quotes if it looks a number")
-    if column in NUMBERS and (isinstance(value, bool) or not isinstance(value, int)):
-        also = " or last" if column in WITH_LAST else ""
-        raise ValueError(f"{column}: {value!r}: expected a whole number{also}")
-
-
-def _and(names: list[str]) -> str:
-    return ", ".join(names)
-
-
-_VALUE_SCHEMA: dict[str, Any] = {"type": ["string", "integer", "null"]}
-_FILTER_SCHEMA: dict[str, Any] = {
-    "anyOf": [
-        _VALUE_SCHEMA,
-        {"type": "array", "items": _VALUE_SCHEMA, "minItems": 1},
-        {
-            "type": "object",
-            "properties": {"from": {"type": "integer"}, "to": {"type": "integer"}},
-            "additionalProperties": False,
-            "minProperties": 1,
-        },
-    ]
-}
-
-Filters = Annotated[
-    dict[str, Any],
-    AfterValidator(_check_filters),
-    WithJsonSchema(
-        {
-            "type": "object",
-            "properties": dict.fromkeys([*TEXTS, *NUMBERS], _FILTER_SCHEMA),
-            "additionalProperties": False,
-        }
-    ),
-]
-"""Which rows: by column a value, a list of values, ``{from: a, to: b}`` (both included), null, or
-``last`` (the largest iterate or position that a method has on a task)."""
 
 Side = Annotated[Filters, Field(description="which rows, beyond those of ``where``")]
 Reduce = Annotated[
@@ -281,85 +197,6 @@ Statistic = Annotated[
 ]
 
 
-class Criterion(Settings):
-    """A region for the effect; exactly one form is given."""
-
-    below: float | None = Field(default=None, description="the effect is less than this")
-    above: float | None = Field(default=None, description="the effect is more than this")
-    between: tuple[float, float] | None = Field(
-        default=None, description="the effect lies in [a, b]"
-    )
-    near: float | None = Field(
-        default=None, description="the effect lies around this, as far as within or within_relative"
-    )
-    within: float | None = Field(default=None, ge=0, description="how far from near")
-    within_relative: float | None = Field(
-        default=None, ge=0, description="how far from near, as a fraction of it"
-    )
-
-    @model_validator(mode="after")
-    def _has_one_form(self) -> Criterion:
-        forms = (
-            "{below: x}, {above: x}, {between: [a, b]}, {near: x, within: d} or "
-            "{near: x, within_relative: r}"
-        )
-        given = frozenset(self.model_dump(exclude_none=True))
-        allowed = [{"below"}, {"above"}, {"between"}, {"near", "within"}]
-        if given not in [frozenset(form) for form in [*allowed, {"near", "within_relative"}]]:
-            found = _and(sorted(given)) or "nothing"
-            raise ValueError(f"found {found}; expected exactly one of {forms}")
-        if self.between and self.between[0] > self.between[1]:
-            a, b = self.between
-            raise ValueError(f"between: [{a:g}, {b:g}]: expected the lower bound first")
-        if self.within_relative is not None and self.near == 0:
-            raise ValueError("within_relative: a fraction of near, which is 0; expected within")
-        return self
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        """The ends of the region; an infinite one is no bound."""
-        if self.below is not None:
-            return -math.inf, self.below
-        if self.above is not None:
-            return self.above, math.inf
-        if self.between is not None:
-            return self.between
-        assert self.near is not None
-        reach = self.within if self.within_relative is None else self._relative_reach(self.near)
-        assert reach is not None
-        return self.near - reach, self.near + reach
-
-    def _relative_reach(self, near: float) -> float:
-        assert self.within_relative is not None
-        return self.within_relative * abs(near)
-
-    def holds(self, value: float) -> bool:
-        """Return whether an effect satisfies it; the ends count, but for below and above."""
-        low, high = self.bounds
-        is_strict = self.below is not None or self.above is not None
-        return low < value < high if is_strict else low <= value <= high
-
-    @property
-    def words(self) -> str:
-        """The criterion, for a table.
-
-        Examples:
-            >>> Criterion(below=0.02).words, Criterion(near=2.0, within_relative=0.05).words
-            ('below 0.02', 'within 5 % of 2')
-        """
-        if self.below is not None:
-            return f"below {_exact(self.below)}"
-        if self.above is not None:
-            return f"above {_exact(self.above)}"
-        if self.between is not None:
-            return f"between {_exact(self.between[0])} and {_exact(self.between[1])}"
-        assert self.near is not None
-        if self.within_relative is not None:
-            return f"within {_exact(100 * self.within_relative)} % of {_exact(self.near)}"
-        assert self.within is not None
-        return f"within {_exact(self.within)} of {_exact(self.near)}"
-
-
 class Claim(Settings):
     """A statement of a paper that rows can support or refute."""
 
@@ -417,39 +254,6 @@ class Claim(Settings):
         return self.criterion or Criterion(above=0)
 
 
-def describe(filters: dict[str, Any]) -> str:
-    """Return filters as a few words.
-
-    Examples:
-        >>> describe({"method": "newton", "iterate": {"from": 3, "to": 5}, "position": None})
-        'method newton, iterate 3 to 5, no position'
-        >>> describe({"iterate": "last", "task": ["haar", "noisy"]})
-        'last iterate, task haar or noisy'
-    """
-    return ", ".join(_described(*item) for item in filters.items()) or "all rows"
-
-
-def _described(column: str, wanted: Any) -> str:
-    name = column.replace("_", " ")
-    if wanted is None:
-        return f"no {name}"
-    if wanted == "last":
-        return f"last {name}"
-    if isinstance(wanted, list):
-        return f"{name} {' or '.join('none' if value is None else str(value) for value in wanted)}"
-    if isinstance(wanted, dict):
-        ends = {"from": "from {}", "to": "up to {}"}
-        if len(wanted) == 2:
-            return f"{name} {wanted['from']} to {wanted['to']}"
-        return f"{name} " + "".join(ends[end].format(value) for end, value in wanted.items())
-    return f"{name} {wanted}"
-
-
 def _versus(sign: str, of: dict[str, Any], other: dict[str, Any], reduce: str) -> str:
     of_what = "" if reduce == "mean" else f"{_REDUCED[reduce]} of "
     return f"{of_what}({describe(of)}) {sign} ({describe(other)})"
-
-
-def _exact(value: float) -> str:
-    text = f"{value:.12g}"
-    return number(value) if "e" in text else text.replace("-", "−")

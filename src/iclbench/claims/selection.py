@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from iclbench.claims.claim import describe
+from iclbench.claims.filters import describe
 from iclbench.claims.numbers import listed
 from iclbench.files import JobError
 from iclbench.records import LEFT_OUT

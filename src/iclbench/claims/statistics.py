@@ -9,8 +9,6 @@ import numpy as np
 import pandas as pd
 
 from iclbench.claims.claim import (
-    EQUIVALENCE_LEVEL,
-    LEVEL,
     Claim,
     Difference,
     Equivalence,
@@ -19,10 +17,14 @@ from iclbench.claims.claim import (
     Ratio,
     Slope,
     Value,
-    describe,
 )
+from iclbench.claims.filters import describe
 from iclbench.claims.selection import paired, per_seed, per_seed_and, select
 from iclbench.measures.intervals import interval_over_seeds
+
+LEVEL = 0.95
+EQUIVALENCE_LEVEL = 0.90
+"""Two one-sided tests at 5 % each reject where the 90 % interval lies inside."""
 
 
 class UndefinedError(Exception):
